@@ -1,0 +1,1 @@
+"""Sources in, kernel records out. Knows nothing of DuckDB, click or torch."""

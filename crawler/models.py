@@ -1,0 +1,308 @@
+"""The nouns of the crawl: what a source is, what a scan finds, what a crawl reports.
+
+Field order of `KernelRecord` is the column order of the table and the key order of the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class SourceKind(StrEnum):
+    """How the content of a source is reached."""
+
+    GITHUB = "github"
+    CLONE = "clone"
+    FOLDER = "folder"
+    PYPI = "pypi"
+
+
+class Dialect(StrEnum):
+    """The language a kernel is written in."""
+
+    TRITON = "triton"
+    GLUON = "gluon"
+
+
+class Form(StrEnum):
+    """How a function was made a kernel: `@jit`, `f = jit(f)`, or a project's own decorator."""
+
+    DECORATOR = "decorator"
+    CALL = "call"
+    WRAPPER = "wrapper"
+
+
+class Role(StrEnum):
+    """What a jit function is for."""
+
+    KERNEL = "kernel"
+    DEVICE_FUNCTION = "device_function"
+    POINTWISE = "pointwise"
+    UNKNOWN = "unknown"
+
+
+class ParamKind(StrEnum):
+    """What a kernel parameter carries."""
+
+    POINTER = "pointer"
+    DESCRIPTOR = "descriptor"
+    SCALAR = "scalar"
+    CONSTEXPR = "constexpr"
+    UNKNOWN = "unknown"
+
+
+class RepoStatus(StrEnum):
+    """How the crawl of one source ended."""
+
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    RENAMED = "renamed"
+    GONE = "gone"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRepo:
+    """One place to scan, as named by the user or by `sources.toml`.
+
+    `name` is the identity under which kernels are recorded: `owner/name` for a repository,
+    `pypi:dist` for a package, `local/folder` for a folder without an origin.
+    """
+
+    name: str
+    kind: SourceKind
+    path: Path | None = None
+    ref: str | None = None
+    version: str | None = None
+    note: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file of a snapshot: path with forward slashes, git blob id (40 hex), size in bytes."""
+
+    path: str
+    blob: str
+    size: int
+
+
+class Snapshot(Protocol):
+    """The files of a source at one moment.
+
+    `commit` is 40 hex digits: the git commit, or, where there is no history (a package, a plain
+    folder), the git tree id of the files, so that equal content has an equal id.
+    `version` is the release of a package, else None.
+    """
+
+    repo: str
+    commit: str
+    version: str | None
+
+    def entries(self) -> Sequence[Entry]:
+        """Every regular file, sorted by path; links and submodules are left out."""
+
+    def read(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | ScanSkip]]:
+        """Yield the bytes of each entry, in the order asked; a lost or oversized blob is a skip."""
+
+    def permalink(self, path: str, start_line: int, end_line: int) -> str:
+        """Return the address of these lines at this commit; ends in `#L<start>-L<end>`."""
+
+    def close(self) -> None:
+        """Release what reading needed (processes, temporary files)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSkip:
+    """A file, or a notebook cell, that was not read, and why (one line, lower case, no path)."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One parameter of a kernel; `default` is the source text of its default."""
+
+    name: str
+    kind: ParamKind
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutotuneConfig:
+    """One `triton.Config`: meta-parameters and options; a value is a literal or source text."""
+
+    kwargs: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autotune:
+    """An autotune decorator: how many configs (None: not statically known), key, the first 64."""
+
+    n_configs: int | None
+    key: tuple[str, ...] = ()
+    configs: tuple[AutotuneConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiUse:
+    """A name of Triton's that a kernel uses, e.g. `triton.language.dot` with `input_precision`.
+
+    `guards` are the conditions (source text) under which it is reached, outermost first.
+    """
+
+    name: str
+    keywords: tuple[str, ...] = ()
+    is_call: bool = True
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedKernel:
+    """A jit function as its snapshot shows it. Lines are 1-based; in a notebook, in the cell."""
+
+    path: str
+    cell: int | None
+    qualname: str
+    name: str
+    ordinal: int
+    """1 for the first definition of this qualname in its file (or cell), 2 for the second ..."""
+    dialect: Dialect
+    form: Form
+    role: Role
+    start_line: int
+    def_line: int
+    end_line: int
+    docstring: str | None
+    params: tuple[Param, ...]
+    autotune: Autotune | None
+    heuristics: tuple[str, ...]
+    decorators: tuple[str, ...]
+    tl_calls: tuple[str, ...]
+    launchers: tuple[str, ...]
+    calls: tuple[str, ...]
+    """Ids within the snapshot (`path::qualname`) of the jit functions that it calls."""
+    uses: tuple[ApiUse, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRecord:
+    """One row of the index: a scanned kernel with its identity."""
+
+    id: str
+    repo: str
+    path: str
+    cell: int | None
+    qualname: str
+    name: str
+    dialect: Dialect
+    form: Form
+    role: Role
+    start_line: int
+    def_line: int
+    end_line: int
+    commit: str
+    permalink: str
+    summary: str | None
+    docstring: str | None
+    params: tuple[Param, ...]
+    autotune: Autotune | None
+    heuristics: tuple[str, ...]
+    decorators: tuple[str, ...]
+    tl_calls: tuple[str, ...]
+    launchers: tuple[str, ...]
+    calls: tuple[str, ...]
+    uses: tuple[ApiUse, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedScan:
+    """What scanning one blob gave, as bytes only the scanner reads; keyed by blob and version."""
+
+    blob: str
+    facts: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRepo:
+    """What the index holds of a repository: the commit it was last scanned at, and by what."""
+
+    name: str
+    commit: str
+    scanner_version: str
+    location: str
+
+
+class KnownState(Protocol):
+    """What earlier crawls left behind; the store answers it, the crawl only asks."""
+
+    def repo(self, name: str) -> KnownRepo | None:
+        """Return what is known of this repository, None if it was never scanned whole."""
+
+    def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
+        """Return the cached facts of those of the blobs that this scanner version has read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawledRepo:
+    """All that one source gave, ready to be stored in one transaction.
+
+    With status `updated` or `empty`, `kernels` is the whole truth about the repository at
+    `commit`; with `unchanged`, `gone` or `failed` it is empty and says nothing.
+    """
+
+    name: str
+    location: str
+    """What to crawl to get it again: the SOURCE word without a version or ref."""
+    status: RepoStatus
+    scanner_version: str
+    commit: str | None = None
+    version: str | None = None
+    files_seen: int = 0
+    files_parsed: int = 0
+    kernels: tuple[KernelRecord, ...] = ()
+    skipped: tuple[ScanSkip, ...] = ()
+    scans: tuple[CachedScan, ...] = ()
+    requests: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoReport:
+    """What the crawl of one source did."""
+
+    repo: str
+    status: RepoStatus
+    commit: str | None = None
+    files_seen: int = 0
+    files_parsed: int = 0
+    kernels: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    skipped: tuple[ScanSkip, ...] = ()
+    requests: int = 0
+    error: str | None = None
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlReport:
+    """What one crawl did, source by source in the order crawled."""
+
+    run_id: str
+    started_at: datetime
+    seconds: float
+    repos: tuple[RepoReport, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Bytes of a file in, jit functions out: pure, nothing is imported or run."""

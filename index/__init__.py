@@ -1,0 +1,1 @@
+"""The DuckDB index: store, queries, command line."""

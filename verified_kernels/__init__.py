@@ -1,0 +1,1 @@
+"""Verified kernels: Triton kernels proved against PyTorch references."""
