@@ -1,0 +1,78 @@
+"""What launchers share: checks of their input, the rows of a tensor, facts of the device."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+FLOAT_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
+# What a grid is sized for where there is no GPU to ask: the interpreter, the compile matrix.
+_MULTIPROCESSORS_WITHOUT_GPU = 132
+
+
+def check_float(op: str, **tensors: Tensor | None) -> None:
+    """Passes when every tensor given is fp32, fp16 or bf16, all alike, on one device.
+
+    Raises:
+        TypeError: a dtype is not one of the three, or two differ.
+        ValueError: two tensors lie on different devices.
+    """
+    first_name, first = "", None
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
+        if first is None:
+            first_name, first = name, tensor
+            if first.dtype not in FLOAT_DTYPES:
+                raise TypeError(
+                    f"{op}: {name} is {tensor.dtype}; float32, float16 or bfloat16 is needed"
+                )
+        elif tensor.dtype != first.dtype:
+            raise TypeError(
+                f"{op}: {name} is {tensor.dtype} and {first_name} is {first.dtype}; "
+                "convert one of them"
+            )
+        elif tensor.device != first.device:
+            raise ValueError(
+                f"{op}: {name} is on {tensor.device} and {first_name} on {first.device}; "
+                "move one of them"
+            )
+
+
+def normalized_dim(op: str, dim: int, ndim: int) -> int:
+    """`dim` counted from the front.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    size = max(ndim, 1)
+    if not -size <= dim < size:
+        raise IndexError(f"{op}: dim {dim} is out of range for a tensor of {ndim} dimensions")
+    return dim % size
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """`x` as [n_rows, n_cols] with unit stride along the last dimension; a copy only if it must."""
+    n_cols = x.shape[-1]
+    rows = x.reshape(math.prod(x.shape[:-1]), n_cols)
+    return rows if n_cols <= 1 or rows.stride(1) == 1 else rows.contiguous()
+
+
+def wants_grad(*tensors: Tensor | None) -> bool:
+    """True when autograd records and one of the tensors takes a gradient."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
+@functools.cache
+def _multiprocessors(index: int) -> int:
+    return int(torch.cuda.get_device_properties(index).multi_processor_count)
+
+
+def multiprocessors(device: torch.device) -> int:
+    """Multiprocessors of a GPU: how many programs a persistent grid starts, or a multiple."""
+    if device.type != "cuda":
+        return _MULTIPROCESSORS_WITHOUT_GPU
+    return _multiprocessors(device.index or 0)
