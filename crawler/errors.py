@@ -13,3 +13,7 @@ class SourceError(TritonIndexError):
 
 class SnapshotError(TritonIndexError):
     """The content of a source cannot be reached or read."""
+
+
+class EmptySnapshotError(SnapshotError):
+    """The repository exists and has no commit yet, so there is nothing to read."""

@@ -84,6 +84,9 @@ class SourceRepo:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    group: str | None = None
+    fork_of: str | None = None
+    formerly: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +104,21 @@ class Snapshot(Protocol):
     `commit` is 40 hex digits: the git commit, or, where there is no history (a package, a plain
     folder), the git tree id of the files, so that equal content has an equal id.
     `version` is the release of a package, else None.
+    `skipped` holds what the listing itself had to leave out: an unreadable folder, an archive
+    member with an unsafe name, a file over the size limit.
     """
 
     repo: str
     commit: str
     version: str | None
+    skipped: tuple[ScanSkip, ...]
 
     def entries(self) -> Sequence[Entry]:
-        """Every regular file, sorted by path; links and submodules are left out."""
+        """Every regular file worth reading, sorted by path.
+
+        That is Python, notebooks, and what tells of licence and requirements; links and
+        submodules are left out. A size is 0 where the content is not at hand.
+        """
 
     def read(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | ScanSkip]]:
         """Yield the bytes of each entry, in the order asked; a lost or oversized blob is a skip."""
