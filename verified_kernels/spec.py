@@ -1,6 +1,7 @@
 """What a verified kernel promises, and the data its proof runs on.
 
-Conventions of a kernel file (`verified_kernels/<name>.py`), top to bottom:
+Conventions of a kernel file (`verified_kernels/ops/<name>.py`; a folder of their own, since a
+module `verified_kernels.softmax` would hide the function of that name), top to bottom:
 
 1. Module docstring: the lesson. The maths; how work maps to program instances; the traps; what
    bounds the speed. It names the source of the method (paper or permalink) where there is one.
@@ -33,7 +34,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
@@ -209,6 +210,12 @@ class Spec:
         return tuple(d for d in dtypes if not (interpreted and d == "bfloat16"))
 
 
+def specs_of(module: ModuleType) -> tuple[Spec, ...]:
+    """The specs of one kernel file: its `SPECS`, or its one `SPEC`."""
+    many: tuple[Spec, ...] | None = getattr(module, "SPECS", None)
+    return many if many is not None else (module.SPEC,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """Makes the random tensors of one case in its dtype, layout and kind of values."""
@@ -260,7 +267,7 @@ def _plant_specials(values: Tensor) -> None:
         return
     rows = values.view(-1, values.shape[-1])
     middle, last = rows.shape[1] // 2, rows.shape[1] - 1
-    plants: tuple[Callable[[Tensor], None], ...] = (
+    plants: tuple[Callable[[Tensor], object], ...] = (
         lambda row: row[middle].fill_(nan),
         lambda row: row[last].fill_(inf),
         lambda row: row[0].fill_(-inf),
