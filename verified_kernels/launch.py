@@ -42,6 +42,16 @@ def check_float(op: str, **tensors: Tensor | None) -> None:
             )
 
 
+def check_no_grad(op: str, *tensors: Tensor) -> None:
+    """Passes when no gradient is wanted of an op that has none.
+
+    Raises:
+        ValueError: autograd records and a tensor takes a gradient, which would be lost unseen.
+    """
+    if wants_grad(*tensors):
+        raise ValueError(f"{op}: has no gradient; detach the input or call it under torch.no_grad")
+
+
 def normalized_dim(op: str, dim: int, ndim: int) -> int:
     """`dim` counted from the front.
 
