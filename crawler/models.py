@@ -285,6 +285,9 @@ class CrawledRepo:
     kernels: tuple[KernelRecord, ...] = ()
     skipped: tuple[ScanSkip, ...] = ()
     scans: tuple[CachedScan, ...] = ()
+    blobs: tuple[str, ...] = ()
+    """Blob ids of every file that was scanned or whose cached scan was used; scans of blobs that
+    no source holds any more are dropped from the cache."""
     requests: int = 0
     error: str | None = None
 
