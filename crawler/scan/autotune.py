@@ -1,0 +1,247 @@
+"""Autotune and heuristics decorators -> configs, counted and read without building them."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.models import Autotune, AutotuneConfig
+from crawler.scan.facts import Function
+from crawler.scan.scope import Scope
+from crawler.scan.static import Evaluator, NotStatic, lookup
+
+MAX_CONFIGS = 64
+_TUNER_WORDS = ("autotune", "tuner")
+_OPTIONS = frozenset(
+    {"num_warps", "num_stages", "num_ctas", "maxnreg", "pre_hook", "ir_override", "num_buffers_warp_spec",
+     "num_consumer_groups", "reg_dec_producer", "reg_inc_consumer"}
+)
+_LIST_BUILDERS = frozenset({"list", "tuple", "sorted", "reversed"})
+
+Literal = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Configs:
+    """A list of configs: how many, and the first of them."""
+
+    count: int
+    first: tuple[AutotuneConfig, ...]
+
+
+def is_tuner(call: ast.Call) -> bool:
+    """Tell whether a decorator call tunes over configs: Triton's autotune or a project's own."""
+    name = decorator_name(call.func).rpartition(".")[2].lower()
+    return any(word in name for word in _TUNER_WORDS) or any(
+        keyword.arg == "configs" for keyword in call.keywords
+    )
+
+
+def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
+    """Return what an autotune decorator says; `scope` is where the kernel is defined."""
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    configs_node = keywords.get("configs") or (call.args[0] if call.args else None)
+    key_node = keywords.get("key") or (call.args[1] if len(call.args) > 1 else None)
+    reader = _Reader(Evaluator())
+    try:
+        if configs_node is None:
+            raise NotStatic
+        configs = reader.configs(configs_node, scope, {})
+    except (NotStatic, RecursionError):
+        return Autotune(n_configs=None, key=_strings(key_node, scope))
+    return Autotune(n_configs=configs.count, key=_strings(key_node, scope), configs=configs.first)
+
+
+def read_heuristics(call: ast.Call, scope: Scope) -> tuple[str, ...]:
+    """Return the names of the parameters that a heuristics decorator sets."""
+    node = call.args[0] if call.args else None
+    node = next((k.value for k in call.keywords if k.arg == "values"), node)
+    if isinstance(node, ast.Name):
+        try:
+            bound, _ = lookup(node.id, scope)
+        except NotStatic:
+            return (node.id,)
+        node = bound.what if isinstance(bound.what, ast.Dict) else node
+    if isinstance(node, ast.Dict):
+        return tuple(k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
+    return () if node is None else (ast.unparse(node)[:80],)
+
+
+def decorator_name(node: ast.expr) -> str:
+    """Return the dotted name of a decorator or callee, calls and subscripts peeled off."""
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Subscript):
+            node = node.value
+        else:
+            break
+    if isinstance(node, ast.Name):
+        parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+def _strings(node: ast.expr | None, scope: Scope) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    try:
+        found = Evaluator().value(node, scope, {})
+    except NotStatic:
+        return ()
+    items = found if isinstance(found, (tuple, list)) else (found,)
+    return tuple(str(item) for item in items if isinstance(item, str))
+
+
+class _Reader:
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.depth = 0
+
+    def configs(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> _Configs:
+        """Return the configs that an expression gives; raises `NotStatic`."""
+        self.evaluator.step()
+        match node:
+            case ast.List() | ast.Tuple():
+                return self.listed(node.elts, scope, env)
+            case ast.ListComp() | ast.GeneratorExp():
+                return self.comprehension(node, scope, env)
+            case ast.BinOp(op=ast.Add()):
+                parts = (node.left, node.right)
+                return _join([self.configs(part, scope, env) for part in parts])
+            case ast.BinOp(op=ast.Mult(), right=ast.Constant(value=int(times))):
+                return _join([self.configs(node.left, scope, env)] * min(max(times, 0), 64))
+            case ast.IfExp():
+                chosen = node.body if self.evaluator.value(node.test, scope, env) else node.orelse
+                return self.configs(chosen, scope, env)
+            case ast.Name():
+                return self.named(node, scope)
+            case ast.Call(func=ast.Name(id=name), args=[inner]) if name in _LIST_BUILDERS:
+                return self.configs(inner, scope, env)
+            case ast.Call(func=ast.Name(id="map"), args=[_, inner]):
+                return _Configs(self.evaluator.length(inner, scope, env), ())
+            case ast.Call(func=ast.Name()):
+                return self.returned(node, scope, env)
+        raise NotStatic
+
+    def returned(self, node: ast.Call, scope: Scope, env: Mapping[str, Any]) -> _Configs:
+        """Return the configs of a call to a function of this file that only returns them."""
+        assert isinstance(node.func, ast.Name)
+        bound, _ = lookup(node.func.id, scope)
+        if not isinstance(bound.what, Function) or self.depth > 8:
+            raise NotStatic
+        function, inner = scope.module.functions[bound.what.index]
+        if not isinstance(function, ast.FunctionDef):
+            raise NotStatic
+        body = [s for s in function.body if not _is_docstring(s)]
+        last = body[-1] if body else None
+        plain = all(isinstance(s, (ast.Assign, ast.AnnAssign)) for s in body[:-1])
+        if not isinstance(last, ast.Return) or last.value is None or not plain:
+            raise NotStatic
+        self.depth += 1
+        found = self.configs(last.value, inner, self.arguments(node, function.args, scope, env))
+        self.depth -= 1
+        return found
+
+    def arguments(
+        self, node: ast.Call, parameters: ast.arguments, scope: Scope, env: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what the parameters of a called function hold, as far as it is static."""
+        if any(isinstance(arg, ast.Starred) for arg in node.args):
+            raise NotStatic
+        names = [argument.arg for argument in (*parameters.posonlyargs, *parameters.args)]
+        given = dict(zip(names[len(names) - len(parameters.defaults) :], parameters.defaults, strict=True))
+        given.update(zip(names, node.args, strict=False))
+        given.update((k.arg, k.value) for k in node.keywords if k.arg is not None)
+        values: dict[str, Any] = {}
+        for name, expression in given.items():
+            try:
+                values[name] = self.evaluator.value(expression, scope, env)
+            except NotStatic:
+                continue
+        return values
+
+    def listed(
+        self, elements: Sequence[ast.expr], scope: Scope, env: Mapping[str, Any]
+    ) -> _Configs:
+        parts = []
+        for element in elements:
+            if isinstance(element, ast.Starred):
+                parts.append(self.configs(element.value, scope, env))
+            else:
+                parts.append(_Configs(1, (self.config(element, scope, env),)))
+        return _join(parts)
+
+    def comprehension(
+        self, node: ast.ListComp | ast.GeneratorExp, scope: Scope, env: Mapping[str, Any]
+    ) -> _Configs:
+        rounds = self.evaluator.combinations(node.generators, scope, env)
+        first = [self.config(node.elt, scope, inner) for inner in itertools.islice(rounds, MAX_CONFIGS)]
+        if len(first) < MAX_CONFIGS:
+            return _Configs(len(first), tuple(first))
+        return _Configs(self.count(node.generators, scope, env), tuple(first))
+
+    def count(
+        self, generators: Sequence[ast.comprehension], scope: Scope, env: Mapping[str, Any]
+    ) -> int:
+        """Return the rounds of a comprehension: a product where nothing filters or depends."""
+        try:
+            if not any(generator.ifs for generator in generators):
+                lengths = [self.evaluator.length(g.iter, scope, env) for g in generators]
+                total = 1
+                for length in lengths:
+                    total *= length
+                return total
+        except NotStatic:
+            pass
+        return sum(1 for _ in self.evaluator.combinations(generators, scope, env))
+
+    def named(self, node: ast.Name, scope: Scope) -> _Configs:
+        bound, owner = lookup(node.id, scope)
+        self.depth += 1
+        if not isinstance(bound.what, ast.expr) or self.depth > 8 or node.id in owner.changed:
+            raise NotStatic
+        found = self.configs(bound.what, owner, {})
+        self.depth -= 1
+        return found
+
+    def config(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> AutotuneConfig:
+        """Return one config; what is not a literal is kept as source text."""
+        if not isinstance(node, ast.Call):
+            return AutotuneConfig()
+        kwargs: list[tuple[str, Literal]] = []
+        options: list[tuple[str, Literal]] = []
+        first = next((k.value for k in node.keywords if k.arg == "kwargs"), None)
+        first = first or (node.args[0] if node.args else None)
+        if isinstance(first, ast.Dict):
+            for key, value in zip(first.keys, first.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    kwargs.append((str(key.value), self.literal(value, scope, env)))
+        for name, value in zip(("num_warps", "num_stages"), node.args[1:], strict=False):
+            options.append((name, self.literal(value, scope, env)))
+        for keyword in node.keywords:
+            if keyword.arg in _OPTIONS:
+                options.append((keyword.arg, self.literal(keyword.value, scope, env)))
+        return AutotuneConfig(kwargs=tuple(kwargs), options=tuple(options))
+
+    def literal(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Literal:
+        try:
+            value = self.evaluator.value(node, scope, env)
+        except NotStatic:
+            return ast.unparse(node)[:80]
+        return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def _join(parts: Sequence[_Configs]) -> _Configs:
+    first = tuple(itertools.islice(itertools.chain.from_iterable(p.first for p in parts), MAX_CONFIGS))
+    return _Configs(sum(part.count for part in parts), first)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

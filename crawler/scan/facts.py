@@ -1,0 +1,218 @@
+"""What one file says by itself, before it is linked with the rest of its snapshot.
+
+Facts depend on the bytes of the file alone, so they are cached by blob id. An expression that may
+lead to a kernel is kept as a `Value`: a small tree of names that the linker can follow through
+imports into other files. Everything here serialises to JSON (msgspec) and back unchanged.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from crawler.models import Autotune, Param
+
+SCANNER_VERSION = "1"
+"""Raise it whenever the same bytes would give other facts; every blob is then read again."""
+
+
+class _Fact(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class Import(_Fact, tag="import"):
+    """A name that an import binds: `from <level dots><module> import <name>`; `import a.b` is `a`.
+
+    `name` is None for the module itself.
+    """
+
+    level: int
+    module: str
+    name: str | None = None
+
+
+class Global(_Fact, tag="global"):
+    """A name of this file's module scope, used at `line` under the branches of `arms`.
+
+    `line` is None where the use runs later than the module's body (inside a function).
+    """
+
+    name: str
+    line: int | None = None
+    arms: tuple[int, ...] = ()
+
+
+class Attribute(_Fact, tag="attribute"):
+    """`base.name`."""
+
+    base: Value
+    name: str
+
+
+class Subscript(_Fact, tag="subscript"):
+    """`base[...]`: a grid, or an element of a table."""
+
+    base: Value
+
+
+class Call(_Fact, tag="call"):
+    """`callee(*args)`; `args` are the positional ones and those passed as `fn=` or `func=`."""
+
+    callee: Value
+    args: tuple[Value, ...] = ()
+
+
+class Function(_Fact, tag="function"):
+    """A function that this file defines, by its place in `FileFacts.functions`."""
+
+    index: int
+
+
+class Class(_Fact, tag="class"):
+    """A class that this file defines, by its place in `FileFacts.classes`."""
+
+    index: int
+
+
+class Parameter(_Fact, tag="parameter"):
+    """A parameter of a function that this file defines."""
+
+    index: int
+    name: str
+
+
+class Choice(_Fact, tag="choice"):
+    """One of several: `a if c else b`, `a or b`, a name bound on several branches, a table."""
+
+    options: tuple[Value, ...]
+
+
+class Unknown(_Fact, tag="unknown"):
+    """Anything that cannot be followed."""
+
+
+Value = (
+    Import
+    | Global
+    | Attribute
+    | Subscript
+    | Call
+    | Function
+    | Class
+    | Parameter
+    | Choice
+    | Unknown
+)
+UNKNOWN = Unknown()
+ARMS = 8
+
+
+class Binding(_Fact):
+    """`name = value` in the module scope; `arms` are the branches it stands in, outermost first.
+
+    An arm is `ARMS * statement + number`: two arms of one `if` share the statement, so that a use
+    in one of them is known never to see a binding made in the other.
+    """
+
+    value: Value
+    line: int
+    arms: tuple[int, ...] = ()
+
+
+class Use(_Fact):
+    """A dotted name that a kernel's body uses, followed from its root, and how.
+
+    `path` is what follows the root: `tl.math.exp` is root `tl`, path `("math", "exp")`.
+    """
+
+    root: Value
+    path: tuple[str, ...]
+    keywords: tuple[str, ...] = ()
+    is_call: bool = True
+    guards: tuple[str, ...] = ()
+
+
+class Pass(_Fact):
+    """A parameter that a kernel hands to a function: by position, or by keyword."""
+
+    root: Value
+    path: tuple[str, ...]
+    place: int | str
+    param: str
+
+
+class KernelFacts(_Fact):
+    """A function that is, or may be, a kernel. Lines are those of the file (or joined notebook)."""
+
+    start_line: int
+    def_line: int
+    end_line: int
+    docstring: str | None
+    params: tuple[Param, ...]
+    decorators: tuple[str, ...]
+    autotune: Autotune | None
+    heuristics: tuple[str, ...]
+    uses: tuple[Use, ...]
+    passes: tuple[Pass, ...]
+    returns_value: bool
+    source: str
+
+
+class FunctionFacts(_Fact):
+    """A function definition. `returns` are the values its return statements can give."""
+
+    qualname: str
+    line: int
+    params: tuple[str, ...]
+    decorators: tuple[Value, ...] = ()
+    returns: tuple[Value, ...] = ()
+    kernel: KernelFacts | None = None
+
+
+class ClassFacts(_Fact):
+    """A class definition with its bases."""
+
+    name: str
+    bases: tuple[Value, ...]
+
+
+class Launch(_Fact):
+    """A place that may launch a kernel: `target[grid](...)`, or `run(kernel=target, grid=...)`."""
+
+    target: Value
+    launcher: str | None
+
+
+class JitCall(_Fact):
+    """A call that may turn a function of this file into a kernel: `callee(function)`."""
+
+    callee: Value
+    function: Value
+
+
+class FileFacts(_Fact):
+    """All that is known of one file by itself."""
+
+    bindings: dict[str, tuple[Binding, ...]] = {}
+    stars: tuple[Import, ...] = ()
+    functions: tuple[FunctionFacts, ...] = ()
+    classes: tuple[ClassFacts, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    jit_calls: tuple[JitCall, ...] = ()
+    cells: tuple[tuple[int, int], ...] = ()
+    """In a notebook: (first line of the cell in the joined source, cell index), in order."""
+    skipped: tuple[tuple[int | None, str], ...] = ()
+    """Cells (or, with None, the file) that could not be read, with the reason."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(FileFacts)
+
+
+def encode_facts(facts: FileFacts) -> bytes:
+    """Return the facts as JSON bytes."""
+    return _ENCODER.encode(facts)
+
+
+def decode_facts(data: bytes) -> FileFacts:
+    """Return the facts that `encode_facts` wrote; raises `msgspec.DecodeError` on anything else."""
+    return _DECODER.decode(data)

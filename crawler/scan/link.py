@@ -1,0 +1,281 @@
+"""Facts of all files of a snapshot -> its kernels, with roles, launchers and calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from crawler.models import ApiUse, Dialect, Form, Param, ParamKind, Role, ScannedKernel
+from crawler.scan.evaluate import Evaluator, FunctionAt, HandsOn, Jit
+from crawler.scan.facts import Attribute, FileFacts, FunctionFacts, KernelFacts, Value
+from crawler.scan.names import LANGUAGE_ROOTS
+
+MAX_PASS_ROUNDS = 4
+_SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
+_MEMORY = ("load", "store", "program_id", "num_programs")
+
+
+@dataclass(slots=True, eq=False)
+class _Kernel:
+    """A kernel while its snapshot is being linked."""
+
+    at: FunctionAt
+    function: FunctionFacts
+    facts: KernelFacts
+    jit: Jit
+    form: Form
+    has_unknown_decorator: bool
+    launchers: set[str] = field(default_factory=set)
+    calls: set[FunctionAt] = field(default_factory=set)
+    callers: int = 0
+    uses: dict[ApiUse, None] = field(default_factory=dict)
+    params: tuple[Param, ...] = ()
+
+
+def link_snapshot(files: Mapping[str, FileFacts]) -> tuple[ScannedKernel, ...]:
+    """Return the kernels of a snapshot, sorted by path, cell and line."""
+    evaluator = Evaluator(files)
+    kernels = {k.at: k for path in sorted(files) for k in _kernels_of(evaluator, path)}
+    for path in sorted(files):
+        _add_launches(evaluator, path, kernels)
+    for kernel in kernels.values():
+        _add_uses(evaluator, kernel, kernels)
+    _settle_params(evaluator, kernels)
+    scanned = (_scanned(kernel, files[kernel.at.path], kernels) for kernel in kernels.values())
+    return tuple(_numbered(sorted(scanned, key=_place)))
+
+
+def renamed_jits(files: Mapping[str, FileFacts]) -> frozenset[str]:
+    """Return the names under which the snapshot offers jit, where they do not say `jit`.
+
+    A file that uses such a name as a decorator may have been held back by the byte gate.
+    """
+    evaluator = Evaluator(files)
+    found: set[str] = set()
+    for path, facts in files.items():
+        for name, bindings in facts.bindings.items():
+            if "jit" in name.lower() or name in found:
+                continue
+            if any(_offers_jit(evaluator, path, binding.value) for binding in bindings):
+                found.add(name)
+    return frozenset(found)
+
+
+def _offers_jit(evaluator: Evaluator, path: str, value: Value) -> bool:
+    for meaning in evaluator.meanings(path, value):
+        if isinstance(meaning, Jit):
+            return True
+        if isinstance(meaning, FunctionAt) and evaluator.wrapper(meaning) is not None:
+            return True
+    return False
+
+
+def _kernels_of(evaluator: Evaluator, path: str) -> Iterator[_Kernel]:
+    facts = evaluator.files[path]
+    called: dict[int, Jit] = {}
+    for call in facts.jit_calls:
+        jit = _jit_of(evaluator, path, call.callee)
+        if jit is not None:
+            for function in evaluator.functions(path, call.function):
+                if function.path == path:
+                    called.setdefault(function.index, jit)
+    for index, function in enumerate(facts.functions):
+        if function.kernel is None:
+            continue
+        jits = [_jit_of(evaluator, path, decorator) for decorator in function.decorators]
+        applied = next((jit for jit in reversed(jits) if jit is not None), None)
+        if applied is not None:
+            form = Form.WRAPPER if applied.is_wrapper else Form.DECORATOR
+        elif index in called:
+            applied, form = called[index], Form.CALL
+        else:
+            continue
+        unknown = any(
+            jit is None and not _hands_on(evaluator, path, decorator)
+            for jit, decorator in zip(jits, function.decorators, strict=True)
+        )
+        yield _Kernel(FunctionAt(path, index), function, function.kernel, applied, form, unknown)
+
+
+def _jit_of(evaluator: Evaluator, path: str, value: Value) -> Jit | None:
+    """Return the jit that applying a value applies: jit itself, or the project's wrapper of it."""
+    direct = evaluator.jit(path, value)
+    if direct is not None:
+        return direct
+    for meaning in sorted(evaluator.meanings(path, value), key=repr):
+        if not isinstance(meaning, (HandsOn, Jit)) and hasattr(meaning, "index"):
+            wrapper = evaluator.wrapper(meaning)  # type: ignore[arg-type]
+            if wrapper is not None:
+                return wrapper
+    return None
+
+
+def _hands_on(evaluator: Evaluator, path: str, decorator: Value) -> bool:
+    return any(isinstance(m, HandsOn) for m in evaluator.meanings(path, decorator))
+
+
+def _add_launches(
+    evaluator: Evaluator, path: str, kernels: Mapping[FunctionAt, _Kernel]
+) -> None:
+    for launch in evaluator.files[path].launches:
+        for function in evaluator.functions(path, launch.target):
+            if function in kernels:
+                where = f"{path}::{launch.launcher}" if launch.launcher else path
+                kernels[function].launchers.add(where)
+
+
+def _add_uses(
+    evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]
+) -> None:
+    path = kernel.at.path
+    for use in kernel.facts.uses:
+        value = _chain(use.root, use.path)
+        for function in evaluator.functions(path, value):
+            if function in kernels and function != kernel.at and function not in kernel.calls:
+                kernel.calls.add(function)
+                kernels[function].callers += 1
+        for name in evaluator.outside_names(path, value):
+            if name.startswith("triton."):
+                kernel.uses[ApiUse(
+                    name=name, keywords=use.keywords, is_call=use.is_call, guards=use.guards
+                )] = None
+
+
+def _settle_params(evaluator: Evaluator, kernels: Mapping[FunctionAt, _Kernel]) -> None:
+    """Let kinds flow back from the functions that a kernel hands its parameters to."""
+    for kernel in kernels.values():
+        kernel.params = kernel.facts.params
+    for _ in range(MAX_PASS_ROUNDS):
+        changed = False
+        for kernel in kernels.values():
+            changed |= _take_kinds(evaluator, kernel, kernels)
+        if not changed:
+            break
+    for kernel in kernels.values():
+        if _role(kernel) is Role.KERNEL:
+            kernel.params = tuple(
+                replace(p, kind=ParamKind.SCALAR) if p.kind is ParamKind.UNKNOWN else p
+                for p in kernel.params
+            )
+
+
+def _take_kinds(
+    evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]
+) -> bool:
+    unknown = {p.name for p in kernel.params if p.kind is ParamKind.UNKNOWN}
+    if not unknown:
+        return False
+    kinds: dict[str, ParamKind] = {}
+    for given in kernel.facts.passes:
+        if given.param not in unknown or given.param in kinds:
+            continue
+        for function in evaluator.functions(kernel.at.path, _chain(given.root, given.path)):
+            kind = _kind_at(kernels.get(function), given.place)
+            if kind in (ParamKind.POINTER, ParamKind.DESCRIPTOR):
+                kinds[given.param] = kind
+    if kinds:
+        kernel.params = tuple(
+            replace(p, kind=kinds[p.name]) if p.name in kinds else p for p in kernel.params
+        )
+    return bool(kinds)
+
+
+def _kind_at(kernel: _Kernel | None, place: int | str) -> ParamKind | None:
+    if kernel is None:
+        return None
+    if isinstance(place, int):
+        return kernel.params[place].kind if place < len(kernel.params) else None
+    return next((p.kind for p in kernel.params if p.name == place), None)
+
+
+def _role(kernel: _Kernel) -> Role:
+    """Return what the kernel is for: by who uses it, else by what only a launched one does."""
+    names = {use.name.rpartition(".")[2] for use in kernel.uses}
+    touches_memory = bool(names & set(_MEMORY)) or any(n.startswith("atomic_") for n in names)
+    facts = kernel.facts
+    if kernel.launchers:
+        return Role.KERNEL
+    if kernel.has_unknown_decorator and facts.returns_value and not touches_memory:
+        return Role.POINTWISE
+    if kernel.callers:
+        return Role.DEVICE_FUNCTION
+    if facts.autotune is not None or facts.heuristics:
+        return Role.KERNEL
+    if facts.returns_value:
+        return Role.UNKNOWN
+    stores = "store" in names or any(name.startswith("atomic_") for name in names)
+    return Role.KERNEL if stores or "program_id" in names else Role.UNKNOWN
+
+
+def _scanned(
+    kernel: _Kernel, facts: FileFacts, kernels: Mapping[FunctionAt, _Kernel]
+) -> ScannedKernel:
+    cell, offset = _cell(facts, kernel.facts.start_line)
+    here = kernel.facts
+    return ScannedKernel(
+        path=kernel.at.path,
+        cell=cell,
+        qualname=kernel.function.qualname,
+        name=kernel.function.qualname.rpartition(".")[2],
+        ordinal=1,
+        dialect=_dialect(kernel),
+        form=kernel.form,
+        role=_role(kernel),
+        start_line=here.start_line - offset,
+        def_line=here.def_line - offset,
+        end_line=here.end_line - offset,
+        docstring=here.docstring,
+        params=kernel.params,
+        autotune=here.autotune,
+        heuristics=here.heuristics,
+        decorators=here.decorators,
+        tl_calls=tuple(sorted({_short(u.name) for u in kernel.uses if u.is_call and _is_language(u.name)})),
+        launchers=tuple(sorted(kernel.launchers)),
+        calls=tuple(sorted(f"{f.path}::{kernels[f].function.qualname}" for f in kernel.calls)),
+        uses=tuple(kernel.uses),
+        source=here.source,
+    )
+
+
+def _dialect(kernel: _Kernel) -> Dialect:
+    return kernel.jit.dialect
+
+
+def _cell(facts: FileFacts, line: int) -> tuple[int | None, int]:
+    """Return the cell that a line of a joined notebook is in, and the lines before that cell."""
+    found: tuple[int | None, int] = (None, 0)
+    for first, cell in facts.cells:
+        if first > line:
+            break
+        found = (cell, first - 1)
+    return found
+
+
+def _place(kernel: ScannedKernel) -> tuple[str, int, int]:
+    return kernel.path, -1 if kernel.cell is None else kernel.cell, kernel.start_line
+
+
+def _numbered(kernels: Iterable[ScannedKernel]) -> Iterator[ScannedKernel]:
+    seen: Counter[tuple[str, int | None, str]] = Counter()
+    for kernel in kernels:
+        key = (kernel.path, kernel.cell, kernel.qualname)
+        seen[key] += 1
+        yield kernel if seen[key] == 1 else replace(kernel, ordinal=seen[key])
+
+
+def _is_language(name: str) -> bool:
+    return name.startswith(tuple(root + "." for root in LANGUAGE_ROOTS))
+
+
+def _short(name: str) -> str:
+    for root, alias in _SHORT.items():
+        if name.startswith(root + "."):
+            return alias + name[len(root) :]
+    return name
+
+
+def _chain(root: Value, path: tuple[str, ...]) -> Value:
+    for name in path:
+        root = Attribute(root, name)
+    return root

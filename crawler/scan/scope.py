@@ -1,0 +1,250 @@
+"""Names to values: what an expression may stand for, as far as one file can tell.
+
+Within the scope where a name is used, the order of statements counts: a binding hides the ones
+before it on the same path, and two arms of one `if` never see each other. From an inner function,
+which runs later, every binding that the end of the outer scope can see is possible.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from crawler.scan.facts import (
+    ARMS,
+    UNKNOWN,
+    Attribute,
+    Call,
+    Choice,
+    Function,
+    Global,
+    Import,
+    Subscript,
+    Unknown,
+    Value,
+)
+
+MAX_DEPTH = 12
+"""How deep an expression is followed; real chains of aliases are three or four long."""
+
+MAX_OPTIONS = 32
+
+_DEFERRED_ARGS = frozenset({"fn", "func", "f", "kernel"})
+
+
+class Located(Protocol):
+    """Something bound at a line under some branches."""
+
+    @property
+    def line(self) -> int:
+        """1-based line of the binding."""
+
+    @property
+    def arms(self) -> tuple[int, ...]:
+        """The branches it stands in, outermost first."""
+
+
+L = TypeVar("L", bound=Located)
+
+
+@dataclass(slots=True)
+class Bound:
+    """One binding of a name: a value, or the expression that gives it."""
+
+    what: Value | ast.expr
+    line: int
+    arms: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A module, class or function body with the names bound in it."""
+
+    kind: str
+    qualname: str
+    parent: Scope | None
+    index: int = -1
+    """Place in the file's functions or classes; -1 for the module."""
+    names: dict[str, list[Bound]] = field(default_factory=dict)
+    attributes: dict[str, list[Bound]] = field(default_factory=dict)
+    """Of a class: what methods assign to `self.<name>`."""
+    globals: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    """Names whose value is changed in place: `configs.append(...)`, `configs += ...`."""
+    functions: list[tuple[ast.AST, Scope]] = field(default_factory=list)
+    """Of the module: each function with its inner scope, by the index of its `Function` value."""
+    lambdas: dict[ast.Lambda, int] = field(default_factory=dict)
+    """Of the module: the place of each lambda that may hand on a function."""
+
+    def bind(self, name: str, what: Value | ast.expr, line: int, arms: tuple[int, ...]) -> None:
+        """Record that `name` is bound here."""
+        scope = self.module if name in self.globals else self
+        scope.names.setdefault(name, []).append(Bound(what, line, arms))
+
+    @property
+    def module(self) -> Scope:
+        """The outermost scope."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    @property
+    def function(self) -> Scope | None:
+        """The innermost function this scope is in, itself included."""
+        scope: Scope | None = self
+        while scope is not None and scope.kind != "function":
+            scope = scope.parent
+        return scope
+
+    def inner_qualname(self, name: str) -> str:
+        """Return the qualname of a definition in this scope, in Python's sense."""
+        if self.kind == "module":
+            return name
+        return f"{self.qualname}.<locals>.{name}" if self.kind == "function" else (
+            f"{self.qualname}.{name}"
+        )
+
+
+def visible(bindings: Sequence[L], line: int | None, arms: tuple[int, ...]) -> list[L]:
+    """Return the bindings that a use at `line` (None: any later time) on `arms` may see."""
+    seen: list[L] = []
+    for bound in bindings:
+        if line is not None and bound.line >= line:
+            continue
+        if _exclude(bound.arms, arms):
+            continue
+        if bound.arms == arms[: len(bound.arms)]:
+            seen.clear()
+        seen.append(bound)
+    return seen
+
+
+def _exclude(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            return a // ARMS == b // ARMS
+    return False
+
+
+def to_value(
+    node: ast.expr | None,
+    scope: Scope,
+    line: int | None,
+    arms: tuple[int, ...] = (),
+    depth: int = 0,
+) -> Value:
+    """Return what an expression, used in `scope` at `line`, may stand for."""
+    if node is None or depth > MAX_DEPTH:
+        return UNKNOWN
+    match node:
+        case ast.Name():
+            return name_value(node.id, scope, line, arms, depth)
+        case ast.Attribute():
+            return _attribute_value(node, scope, line, arms, depth)
+        case ast.Call():
+            return _call_value(node, scope, line, arms, depth)
+        case ast.Subscript():
+            base = to_value(node.value, scope, line, arms, depth + 1)
+            return UNKNOWN if base is UNKNOWN else Subscript(base)
+        case ast.NamedExpr():
+            return to_value(node.value, scope, line, arms, depth + 1)
+        case ast.Lambda():
+            index = scope.module.lambdas.get(node)
+            return UNKNOWN if index is None else Function(index)
+    options: Sequence[ast.expr | None]
+    match node:
+        case ast.IfExp():
+            options = (node.body, node.orelse)
+        case ast.BoolOp() | ast.Dict():
+            options = node.values
+        case ast.List() | ast.Tuple() | ast.Set():
+            options = node.elts
+        case _:
+            return UNKNOWN
+    return choice([to_value(option, scope, line, arms, depth + 1) for option in options[:MAX_OPTIONS]])
+
+
+def choice(options: Sequence[Value]) -> Value:
+    """Return one value for several possible ones; what is unknown says nothing."""
+    distinct = list(dict.fromkeys(option for option in options if not isinstance(option, Unknown)))
+    if not distinct:
+        return UNKNOWN
+    return distinct[0] if len(distinct) == 1 else Choice(tuple(distinct[:MAX_OPTIONS]))
+
+
+def name_value(
+    name: str, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int = 0
+) -> Value:
+    """Return what a name, used in `scope` at `line`, may stand for."""
+    current: Scope | None = scope
+    while current is not None:
+        hidden = current.kind == "class" and current is not scope
+        if not hidden and current.kind == "module":
+            break
+        if not hidden and name in current.names and name not in current.globals:
+            here = current is scope
+            found = visible(current.names[name], line if here else None, arms if here else ())
+            return choice([bound_value(bound, current, depth) for bound in found])
+        current = current.parent
+    if scope.kind == "function" or (scope.parent is not None and scope.function is not None):
+        line, arms = None, ()
+    module = scope.module
+    bindings = module.names.get(name)
+    if bindings is not None and len(bindings) == 1 and isinstance(bindings[0].what, Import):
+        return bindings[0].what
+    return Global(name, line, arms)
+
+
+def bound_value(bound: Bound, scope: Scope, depth: int = 0) -> Value:
+    """Return what a binding of `scope` gives its name."""
+    if isinstance(bound.what, ast.expr):
+        return to_value(bound.what, scope, bound.line, bound.arms, depth + 1)
+    return bound.what
+
+
+def _attribute_value(
+    node: ast.Attribute, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int
+) -> Value:
+    if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+        owner: Scope | None = scope
+        while owner is not None and owner.kind != "class":
+            owner = owner.parent
+        if owner is not None:
+            found = owner.attributes.get(node.attr, []) + owner.names.get(node.attr, [])
+            if found:
+                return choice([bound_value(bound, scope, depth + 1) for bound in found])
+    base = to_value(node.value, scope, line, arms, depth + 1)
+    return UNKNOWN if isinstance(base, Unknown) else Attribute(base, node.attr)
+
+
+def _call_value(
+    node: ast.Call, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int
+) -> Value:
+    callee = to_value(node.func, scope, line, arms, depth + 1)
+    if isinstance(callee, Unknown):
+        # An unknown function may still hand on what it is given: `helper(...)(kernel)`.
+        if not isinstance(node.func, ast.Call):
+            return UNKNOWN
+    imported = _dynamic_import(callee, node)
+    if imported is not None:
+        return imported
+    given = [*node.args[:4], *(k.value for k in node.keywords if k.arg in _DEFERRED_ARGS)]
+    return Call(callee, tuple(to_value(arg, scope, line, arms, depth + 1) for arg in given))
+
+
+def _dynamic_import(callee: Value, node: ast.Call) -> Import | None:
+    is_import = (
+        isinstance(callee, Attribute)
+        and callee.name == "import_module"
+        and callee.base == Import(0, "importlib")
+    ) or callee in (Import(0, "importlib", "import_module"), Global("__import__", None))
+    if not is_import or not node.args:
+        return None
+    first = node.args[0]
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        level = len(first.value) - len(first.value.lstrip("."))
+        return Import(level, first.value[level:])
+    return None
