@@ -1,0 +1,256 @@
+"""One GET at a time through PyGithub: retried, limited, bounded, and without the token in errors.
+
+GitHub asks for requests one after another, so threads share one client and take turns. PyGithub
+brings the addresses, the authentication and the redirects; its own retries are off, because they
+neither know the budget nor can be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from github import Auth, Github
+
+from crawler.github.budget import RequestBudget
+from crawler.github.connection import BoundedConnection
+from crawler.github.errors import GithubError
+from crawler.github.token import Token
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 20.0
+RETRY_WAITS = (1.0, 4.0)
+"""Seconds before the second and third try of a request that got no usable answer."""
+SPACING_SECONDS = 0.1
+"""GitHub counts 900 reads a minute as abuse; this stays below, whoever else uses the token."""
+MAX_SILENT = 9
+"""After so many tries in a row that got no whole answer, GitHub counts as unreachable."""
+MAX_REFUSED = 3
+"""After so many 401 in a row the token counts as bad; more of them would lock it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Generic[T]):
+    """An answer to act on: 200 with its parsed value, or 304 and 4xx with none.
+
+    `moved`: a redirect was followed. `requests` were sent for it. `message` is GitHub's word on
+    a 4xx.
+    """
+
+    status: int
+    value: T | None
+    etag: str | None
+    moved: bool
+    requests: int
+    message: str = ""
+
+
+class GithubClient:
+    """The only way to GitHub's REST interface; close it, or use it in a `with` block.
+
+    `sleep` is called with seconds between tries; `timeout` is how many seconds an answer may take
+    to begin; `spacing` is the least time in seconds between two requests.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        token: Token | None = None,
+        *,
+        budget: RequestBudget | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        spacing: float = SPACING_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.api_url = api_url
+        self.token = token
+        self.budget = budget or RequestBudget()
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._silent = 0
+        self._refused = 0
+        parts = urlsplit(api_url)
+        self._connection = BoundedConnection(
+            parts.scheme, parts.hostname or "", parts.port, timeout
+        )
+        self._github = Github(
+            auth=Auth.Token(token.reveal()) if token else None,
+            base_url=api_url,
+            user_agent="triton-index",
+            retry=None,
+            seconds_between_requests=spacing,
+        )
+
+    def __enter__(self) -> GithubClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+        self._github.close()
+
+    def get(
+        self,
+        path: str,
+        parse: Callable[[str], T],
+        *,
+        etag: str | None = None,
+        accept: str = "application/vnd.github+json",
+    ) -> Reply[T]:
+        """Return the answer to a GET below the API's root, a 304 if it still is that of `etag`.
+
+        `parse` turns the body of a 200 into its value and raises ValueError if it is no such
+        thing, which counts as a failed try.
+
+        Raises:
+            LimitReached: No request may be sent before a time too far away.
+            GithubError: No usable answer after all tries, or the token is refused.
+        """
+        headers = {"Accept": accept} | ({"If-None-Match": etag} if etag else {})
+        sent = 0
+        for wait in (*RETRY_WAITS, None):
+            with self._lock:
+                self._connection.hops = 0
+                try:
+                    reply = self._ask(path, headers, parse)
+                    return replace(reply, requests=sent + self._connection.hops)
+                except _UnusableError as error:
+                    problem = error
+                except GithubError as error:
+                    error.requests = sent + self._connection.hops
+                    raise
+                sent += self._connection.hops
+            if wait is not None and not problem.is_limit:
+                # After a limit the budget knows how long to wait, and whether to.
+                self._sleep(wait)
+        failure = GithubError(f"{problem}; run again later")
+        failure.requests = sent
+        raise failure
+
+    def _ask(self, path: str, headers: Mapping[str, str], parse: Callable[[str], T]) -> Reply[T]:
+        self._refuse_hopeless()
+        self.budget.spend()
+        try:
+            status, answered, body = self._github.requester.requestJson(
+                "GET", path, headers=dict(headers), cnx=self._connection
+            )
+        except requests.RequestException as error:
+            self._silent += 1
+            raise _UnusableError(_describe(error)) from error
+        except RuntimeError as error:
+            # PyGithub's word for a redirect to another scheme or host, or to itself.
+            raise GithubError("GitHub redirects out of its API; check GITHUB_API_URL") from error
+        finally:
+            self.budget.spent += max(0, self._connection.hops - 1)
+        self._silent = 0
+        message = self._message(body) if status >= 400 else ""
+        self._judge(status, answered, message)
+        return Reply(
+            status=status,
+            value=_parsed(parse, body) if status == 200 else None,
+            etag=_etag(answered),
+            moved=self._connection.hops > 1,
+            requests=0,
+            message=message,
+        )
+
+    def _refuse_hopeless(self) -> None:
+        """Raise when earlier answers make another request pointless."""
+        if self._refused >= MAX_REFUSED:
+            raise GithubError(self._refusal(), stops=True)
+        if self._silent >= MAX_SILENT:
+            raise GithubError(
+                "GitHub cannot be reached; check the network and run again to go on", stops=True
+            )
+
+    def _judge(self, status: int, answered: Mapping[str, str], message: str) -> None:
+        """Return if the answer says something about what was asked for, and raise if not."""
+        if status == 401:
+            self._refused += 1
+            raise GithubError(self._refusal(), stops=self._refused >= MAX_REFUSED)
+        self._refused = 0
+        if _is_limit(status, answered, message):
+            self.budget.close_for_limit(answered)
+            raise _UnusableError(f"GitHub limits requests ({status})", is_limit=True)
+        self.budget.note(answered)
+        if status == 304 and self.token is not None:
+            self.budget.refund()
+        if status >= 500 or status not in _TELLING:
+            raise _UnusableError(f"GitHub answers {status}" + (f" ({message})" if message else ""))
+
+    def _refusal(self) -> str:
+        if self.token is None:
+            return "GitHub asks for a token (401); set GITHUB_TOKEN"
+        return "GitHub refuses the token (401); make a new one, or unset GITHUB_TOKEN"
+
+    def _message(self, body: str) -> str:
+        """Return GitHub's word on an error, on one line, empty if there is none."""
+        try:
+            message = json.loads(body)["message"]
+        except (ValueError, TypeError, KeyError):
+            return ""
+        line = " ".join(re.sub(r"[^\x20-\x7e]", " ", str(message)).split())[:200]
+        return self.token.redact(line) if self.token else line
+
+
+class _UnusableError(Exception):
+    """One try gave nothing to act on; the text says why."""
+
+    def __init__(self, why: str, *, is_limit: bool = False) -> None:
+        super().__init__(why)
+        self.is_limit = is_limit
+
+
+_TELLING = frozenset({200, 304, 403, 404, 409, 410, 422, 451})
+
+
+def _is_limit(status: int, answered: Mapping[str, str], message: str) -> bool:
+    if status == 403:
+        told = "rate limit" in message.lower() or "abuse" in message.lower()
+        return told or "retry-after" in answered or answered.get("x-ratelimit-remaining") == "0"
+    return status == 429
+
+
+def _parsed(parse: Callable[[str], T], body: str) -> T:
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise _UnusableError(f"GitHub's answer cannot be used ({error})") from error
+
+
+def _etag(answered: Mapping[str, str]) -> str | None:
+    """Return the ETag if it can be sent back as it is."""
+    etag = answered.get("etag", "")
+    return etag if re.fullmatch(r"[\x21-\x7e]{1,200}", etag) else None
+
+
+def _describe(error: requests.RequestException) -> str:
+    """Return what happened, without the addresses and headers that the error's own text holds."""
+    for kind, words in (
+        (requests.exceptions.SSLError, "the certificate of GitHub's API is not trusted"),
+        (requests.exceptions.ProxyError, "the proxy does not lead to GitHub"),
+        (requests.Timeout, "GitHub does not answer in time"),
+        (requests.exceptions.ChunkedEncodingError, "GitHub's answer breaks off"),
+        (requests.ConnectionError, "GitHub cannot be reached"),
+        (requests.TooManyRedirects, "GitHub redirects without end"),
+    ):
+        if isinstance(error, kind):
+            return words
+    return "GitHub's answer is out of bounds"
