@@ -1,0 +1,414 @@
+"""ReLU, GELU, SiLU, sigmoid and tanh, forward and backward: one value in, one value out.
+
+**The maths**, with s(x) = 1 / (1 + exp(-x)), Phi and phi the normal distribution and its density:
+
+    op          y                            dy/dx
+    relu        max(x, 0)                    1 where x > 0, else 0
+    sigmoid     s(x)                         s(x) s(-x)
+    tanh        (1 - e) / (1 + e), sign of x 4 e / (1 + e)^2          e = exp(-2 |x|)
+    silu        x s(x)                       s(x) (1 + x s(-x))
+    gelu        x Phi(x)                     Phi(x) + x phi(x)
+    gelu, tanh  x s(2 u(x))                  s(2u) (1 + 2 x u'(x) s(-2u))
+
+where u(x) = sqrt(2 / pi) (x + 0.044715 x^3). Papers write the last as x/2 (1 + tanh u); that is the
+same number, one exponential instead of a tanh, and nothing cancels for negative x.
+
+**How work maps to program instances.** As in `elementwise`: a block of neighbouring entries each.
+
+**Traps.**
+- exp(-x) overflows at x = -89. Every exponent here is that of a negative number: exp(-|x|).
+- 1 - s(x) has no correct digits left where s(x) rounds to 1. s(-x) is the same quantity, exact.
+- For the same reason the backward starts from x. From y it would move as many bytes, but a bf16
+  y near 1 no longer knows how far from 1 it was.
+- tanh of a small x is a difference of nearly equal numbers; near zero a polynomial takes over.
+- `x < 0` is false for NaN, so `where(x < 0, 0, x)` keeps it; `maximum(x, 0)` may drop it.
+
+**What bounds the speed.** Memory, though not by far: at 4 TB/s a bf16 tensor leaves an H200 about
+25 fp32 instructions an entry. Divisions and exponentials count several each, so each op above is
+arranged to need one of either.
+
+GELU: https://arxiv.org/abs/1606.08415. SiLU: https://arxiv.org/abs/1702.03118. The polynomial for
+tanh is this project's own fit. Licence: MIT.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from verified_kernels.cases import row_cases
+from verified_kernels.launch import check_float, wants_grad
+from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
+
+NUM_WARPS = 4
+# Of each input, a thread takes two loads of 16 bytes.
+BYTES_PER_THREAD = 32
+
+
+@triton.jit
+def sigmoid_pair(x):
+    """s(x) and s(-x), each to full relative precision, for fp32 x of any size."""
+    e = tl.exp(-tl.abs(x))
+    larger = 1.0 / (1.0 + e)
+    smaller = e * larger
+    negative = x < 0
+    return tl.where(negative, smaller, larger), tl.where(negative, larger, smaller)
+
+
+@triton.jit
+def gelu_and_slope(x):
+    """The value x Phi(x) and its derivative for fp32 x."""
+    phi = 0.5 + 0.5 * tl.erf(x * 0.7071067811865476)
+    density = 0.3989422804014327 * tl.exp(-0.5 * x * x)
+    return x * phi, phi + x * density
+
+
+@triton.jit
+def gelu_tanh_and_slope(x):
+    """The tanh approximation of GELU and its derivative for fp32 x."""
+    # 2 u(x) and its derivative; 1.59577 is 2 sqrt(2 / pi).
+    square = 0.044715 * x * x
+    s, s_minus = sigmoid_pair(1.5957691216057308 * x * (1.0 + square))
+    slope = 1.5957691216057308 * (1.0 + 3.0 * square)
+    return x * s, s + x * s * s_minus * slope
+
+
+@triton.jit
+def _tanh(x):
+    """Tanh of fp32 x: a polynomial up to 0.55, exponentials beyond."""
+    square = x * x
+    # tanh(x) / x - 1 over x^2, fitted for |x| <= 0.55 with relative error 4e-8.
+    series = -0.05267180129885674 + 0.016437562182545662 * square
+    series = 0.13320724666118622 + series * square
+    series = -0.3333294689655304 + series * square
+    e = tl.exp(-2.0 * tl.abs(x))
+    far = (1.0 - e) / (1.0 + e)
+    return tl.where(tl.abs(x) < 0.55, x + x * square * series, tl.where(x < 0, -far, far))
+
+
+@triton.jit
+def _forward_kernel(x_ptr, y_ptr, n_elements, OP: tl.constexpr, BLOCK_SIZE: tl.constexpr):
+    """`y = op(x)` for x, y [n_elements] of fp32, fp16 or bf16 that lie in memory alike.
+
+    BLOCK_SIZE spans entries. Grid: (cdiv(n_elements, BLOCK_SIZE),). Computes in fp32.
+    """
+    # One program instance handles BLOCK_SIZE neighbouring entries.
+    offsets = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    mask = offsets < n_elements
+    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
+    if OP == "relu":
+        y = tl.where(x < 0, 0.0, x)
+    elif OP == "sigmoid":
+        y, _ = sigmoid_pair(x)
+    elif OP == "tanh":
+        y = _tanh(x)
+    elif OP == "silu":
+        s, _ = sigmoid_pair(x)
+        y = x * s
+    elif OP == "gelu_tanh":
+        y, _ = gelu_tanh_and_slope(x)
+    else:
+        y, _ = gelu_and_slope(x)
+    tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _backward_kernel(x_ptr, dy_ptr, dx_ptr, n_elements, OP: tl.constexpr, BLOCK_SIZE: tl.constexpr):
+    """`dx = dy * op'(x)` for x, dy, dx [n_elements] that lie in memory alike.
+
+    Blocks, grid and arithmetic as in `_forward_kernel`.
+    """
+    # One program instance handles BLOCK_SIZE neighbouring entries.
+    offsets = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    mask = offsets < n_elements
+    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
+    dy = tl.load(dy_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
+    if OP == "relu":
+        # As in PyTorch, a NaN in x lets the gradient through.
+        dx = tl.where(x <= 0, 0.0, dy)
+    elif OP == "sigmoid":
+        s, s_minus = sigmoid_pair(x)
+        dx = dy * (s * s_minus)
+    elif OP == "tanh":
+        # 1 - tanh(x)^2 = 4 s(2x) s(-2x)
+        s, s_minus = sigmoid_pair(2.0 * x)
+        dx = dy * (4.0 * s * s_minus)
+    elif OP == "silu":
+        s, s_minus = sigmoid_pair(x)
+        dx = dy * (s * (1.0 + x * s_minus))
+    elif OP == "gelu_tanh":
+        _, slope = gelu_tanh_and_slope(x)
+        dx = dy * slope
+    else:
+        _, slope = gelu_and_slope(x)
+        dx = dy * slope
+    tl.store(dx_ptr + offsets, dx.to(dx_ptr.dtype.element_ty), mask=mask)
+
+
+def _without_gaps(x: Tensor) -> Tensor:
+    """X itself where its entries fill their memory in any order of dimensions, else a copy."""
+    if x.is_contiguous() or torch.empty_like(x).stride() == x.stride():
+        return x
+    return x.clone(memory_format=torch.preserve_format)
+
+
+def _laid_out_as(x: Tensor, dy: Tensor) -> Tensor:
+    """Entries of dy at the strides of x."""
+    return dy if dy.stride() == x.stride() else torch.empty_like(x).copy_(dy)
+
+
+def _forward(x: Tensor, op: str) -> Tensor:
+    y = torch.empty_like(x)
+    n_elements = x.numel()
+    if n_elements:
+        block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
+        grid = (triton.cdiv(n_elements, block_size),)
+        _forward_kernel[grid](x, y, n_elements, op, block_size, num_warps=NUM_WARPS)
+    return y
+
+
+def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
+    dx = torch.empty_like(x)
+    dy = _laid_out_as(dx, dy)
+    n_elements = x.numel()
+    if n_elements:
+        block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
+        grid = (triton.cdiv(n_elements, block_size),)
+        _backward_kernel[grid](x, dy, dx, n_elements, op, block_size, num_warps=NUM_WARPS)
+    return dx
+
+
+class _Activation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, op: str) -> Tensor:
+        x = _without_gaps(x)
+        ctx.save_for_backward(x)
+        ctx.op = op
+        return _forward(x, op)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return _backward(x, dy, ctx.op), None
+
+
+def _activation(x: Tensor, op: str) -> Tensor:
+    check_float(op, x=x)
+    if wants_grad(x):
+        return _Activation.apply(x, op)
+    return _forward(_without_gaps(x), op)
+
+
+def relu(x: Tensor) -> Tensor:
+    """`max(x, 0)`, NaN kept; in x's dtype and, where x has no gaps, its strides.
+
+    Raises:
+        TypeError: x is not fp32, fp16 or bf16.
+    """
+    return _activation(x, "relu")
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """`1 / (1 + exp(-x))`; otherwise as `relu`."""
+    return _activation(x, "sigmoid")
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent; otherwise as `relu`."""
+    return _activation(x, "tanh")
+
+
+def silu(x: Tensor) -> Tensor:
+    """`x * sigmoid(x)`, also called swish; otherwise as `relu`."""
+    return _activation(x, "silu")
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """`x * Phi(x)`, with approximate="tanh" its approximation; otherwise as `relu`.
+
+    Raises:
+        ValueError: `approximate` is neither "none" nor "tanh".
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate is {approximate!r}; "none" or "tanh" is needed')
+    return _activation(x, "gelu" if approximate == "none" else "gelu_tanh")
+
+
+def relu_reference(x: Tensor) -> Tensor:
+    """`torch.relu`."""
+    return torch.relu(x)
+
+
+def sigmoid_reference(x: Tensor) -> Tensor:
+    """`torch.sigmoid`."""
+    return torch.sigmoid(x)
+
+
+def tanh_reference(x: Tensor) -> Tensor:
+    """`torch.tanh`."""
+    return torch.tanh(x)
+
+
+def silu_reference(x: Tensor) -> Tensor:
+    """`torch.nn.functional.silu`."""
+    return torch.nn.functional.silu(x)
+
+
+def gelu_reference(x: Tensor, approximate: str = "none") -> Tensor:
+    """`torch.nn.functional.gelu`."""
+    return torch.nn.functional.gelu(x, approximate=approximate)
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    # Three times the usual spread: the tails of the curves count as much as their middle.
+    return {"x": draw.normal(*case.shape, std=3.0), **case.params}
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    return Cost(forward_bytes=2 * n * itemsize, backward_bytes=3 * n * itemsize)
+
+
+_CASES = (
+    # Not the values about 100: there the slope of a sigmoid is less than float32 can hold.
+    *(case for case in row_cases() if case.values is not Values.OFFSET),
+    Case(id="a tensor without dimensions", shape=()),
+    Case(id="three dimensions", shape=(3, 17, 19)),
+)
+_BENCH_SHAPES = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
+_MUTANTS = (
+    Mutant(
+        why="masked lanes are stored past the end",
+        old="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)",
+        new="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty))",
+        cases=("rows of 127",),
+    ),
+    Mutant(
+        why="a tensor with gaps is taken for one without",
+        old="return x.clone(memory_format=torch.preserve_format)",
+        new="return x.as_strided(x.shape, torch.empty_like(x).stride())",
+        cases=("padded rows",),
+    ),
+    Mutant(
+        why="the upstream gradient is read in another order than x",
+        old="dy = _laid_out_as(dx, dy)",
+        new="dx = dx",
+        cases=("transposed",),
+    ),
+)
+
+
+def _spec(
+    op: Callable[..., Tensor],
+    reference: Callable[..., Tensor],
+    own: tuple[Mutant, ...],
+    *params: dict[str, Any],
+) -> Spec:
+    variants = params or ({},)
+    more = tuple(
+        Case(id=f"{case.id}, {value}", shape=case.shape, params=p, values=case.values)
+        for p in variants[1:]
+        for case in row_cases()
+        if case.id in ("rows of 129", "NaN and infinity")
+        for value in p.values()
+    )
+    return Spec(
+        name=op.__name__,
+        op=op,
+        reference=reference,
+        make=_make,
+        eager=reference,
+        cost=_cost,
+        tolerance=ToleranceClass.ELEMENTWISE,
+        grads=("x",),
+        cases=(*_CASES, *more),
+        bench=tuple(
+            Case(
+                id="x".join(map(str, shape)) + "".join(f", {v}" for v in p.values()),
+                shape=shape,
+                params=p,
+            )
+            for p in variants
+            for shape in _BENCH_SHAPES
+        ),
+        mutants=(*own, *_MUTANTS),
+    )
+
+
+SPECS = (
+    _spec(
+        relu,
+        relu_reference,
+        (
+            Mutant(
+                why="NaN becomes zero",
+                old="tl.where(x < 0, 0.0, x)",
+                new="tl.where(x > 0, x, 0.0)",
+                cases=("NaN and infinity",),
+            ),
+            Mutant(
+                why="the gradient ignores the sign",
+                old="where(x <= 0, 0.0, dy)",
+                new="where(x <= 0, dy, dy)",
+            ),
+        ),
+    ),
+    _spec(
+        gelu,
+        gelu_reference,
+        (
+            Mutant(why="the slope lacks x phi(x)", old="phi + x * density", new="phi"),
+            Mutant(
+                why="erf of x, not of x / sqrt(2)",
+                old="tl.erf(x * 0.7071067811865476)",
+                new="tl.erf(x)",
+            ),
+            Mutant(
+                why="the cubic's slope lacks its 3",
+                old="(1.0 + 3.0 * square)",
+                new="(1.0 + square)",
+                cases=("rows of 129, tanh",),
+            ),
+        ),
+        {},
+        {"approximate": "tanh"},
+    ),
+    _spec(
+        silu,
+        silu_reference,
+        (
+            Mutant(
+                why="the slope is that of x s(x) for constant s",
+                old="(s * (1.0 + x * s_minus))",
+                new="s",
+            ),
+        ),
+    ),
+    _spec(
+        sigmoid,
+        sigmoid_reference,
+        (Mutant(why="the slope is s(x)^2", old="dy * (s * s_minus)", new="dy * (s * s)"),),
+    ),
+    _spec(
+        tanh,
+        tanh_reference,
+        (
+            Mutant(
+                why="the sign is lost far from zero", old="tl.where(x < 0, -far, far)", new="far"
+            ),
+            Mutant(
+                why="the slope is that of the sigmoid",
+                old="dy * (4.0 * s * s_minus)",
+                new="dy * (s * s_minus)",
+            ),
+        ),
+    ),
+)
