@@ -16,8 +16,18 @@ from crawler.scan.static import Evaluator, NotStatic, lookup
 MAX_CONFIGS = 64
 _TUNER_WORDS = ("autotune", "tuner")
 _OPTIONS = frozenset(
-    {"num_warps", "num_stages", "num_ctas", "maxnreg", "pre_hook", "ir_override", "num_buffers_warp_spec",
-     "num_consumer_groups", "reg_dec_producer", "reg_inc_consumer"}
+    {
+        "num_warps",
+        "num_stages",
+        "num_ctas",
+        "maxnreg",
+        "pre_hook",
+        "ir_override",
+        "num_buffers_warp_spec",
+        "num_consumer_groups",
+        "reg_dec_producer",
+        "reg_inc_consumer",
+    }
 )
 _LIST_BUILDERS = frozenset({"list", "tuple", "sorted", "reversed"})
 
@@ -66,7 +76,9 @@ def read_heuristics(call: ast.Call, scope: Scope) -> tuple[str, ...]:
             return (node.id,)
         node = bound.what if isinstance(bound.what, ast.Dict) else node
     if isinstance(node, ast.Dict):
-        return tuple(k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
+        return tuple(
+            k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)
+        )
     return () if node is None else (ast.unparse(node)[:80],)
 
 
@@ -156,7 +168,9 @@ class _Reader:
         if any(isinstance(arg, ast.Starred) for arg in node.args):
             raise NotStatic
         names = [argument.arg for argument in (*parameters.posonlyargs, *parameters.args)]
-        given = dict(zip(names[len(names) - len(parameters.defaults) :], parameters.defaults, strict=True))
+        given = dict(
+            zip(names[len(names) - len(parameters.defaults) :], parameters.defaults, strict=True)
+        )
         given.update(zip(names, node.args, strict=False))
         given.update((k.arg, k.value) for k in node.keywords if k.arg is not None)
         values: dict[str, Any] = {}
@@ -182,7 +196,9 @@ class _Reader:
         self, node: ast.ListComp | ast.GeneratorExp, scope: Scope, env: Mapping[str, Any]
     ) -> _Configs:
         rounds = self.evaluator.combinations(node.generators, scope, env)
-        first = [self.config(node.elt, scope, inner) for inner in itertools.islice(rounds, MAX_CONFIGS)]
+        first = [
+            self.config(node.elt, scope, inner) for inner in itertools.islice(rounds, MAX_CONFIGS)
+        ]
         if len(first) < MAX_CONFIGS:
             return _Configs(len(first), tuple(first))
         return _Configs(self.count(node.generators, scope, env), tuple(first))
@@ -239,7 +255,9 @@ class _Reader:
 
 
 def _join(parts: Sequence[_Configs]) -> _Configs:
-    first = tuple(itertools.islice(itertools.chain.from_iterable(p.first for p in parts), MAX_CONFIGS))
+    first = tuple(
+        itertools.islice(itertools.chain.from_iterable(p.first for p in parts), MAX_CONFIGS)
+    )
     return _Configs(sum(part.count for part in parts), first)
 
 

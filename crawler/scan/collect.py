@@ -42,6 +42,7 @@ from crawler.scan.scope import Bound, Scope, bound_value, name_value, to_value, 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
+_LEAVES = frozenset({ast.Constant, ast.Name, ast.Load, ast.Store, ast.Slice, str, type(None)})
 _FOLLOWED = (ast.Name, ast.Call, ast.Attribute, ast.IfExp, ast.BoolOp, ast.Lambda)
 """Expressions through which a function may hand on a kernel or a decorator."""
 _CHANGES = frozenset({"append", "extend", "insert", "remove", "pop", "clear"})
@@ -253,6 +254,9 @@ class _Collector:
     ) -> int:
         index = len(self.definitions)
         inner = Scope("function", qualname, scope, index)
+        inner.is_device = scope.is_device or (
+            not isinstance(node, ast.Lambda) and any(map(_is_plain_jit, node.decorator_list))
+        )
         for name in _parameter_names(arguments):
             inner.bind(name, Parameter(index, name), 0, ())
         self.definitions.append(_Definition(node, scope, inner, arms))
@@ -322,12 +326,15 @@ class _Collector:
                 self.bind_target(target.value, None, scope, arms)
 
     def expressions(self, root: ast.AST, scope: Scope, arms: tuple[int, ...]) -> None:
+        if scope.is_device:
+            # What a kernel calls is read with the kernel; it launches nothing.
+            return
         stack: list[ast.AST] = [root]
-        pop, push = stack.pop, stack.append
+        pop, push, extend = stack.pop, stack.append, stack.extend
         while stack:
             node = pop()
             kind = type(node)
-            if kind is ast.Constant or kind is ast.Name:
+            if kind in _LEAVES:
                 continue
             if kind is ast.Call:
                 self.note_call(node, scope, arms)  # type: ignore[arg-type]
@@ -335,12 +342,11 @@ class _Collector:
                 self.note_lambda(node, scope, arms)  # type: ignore[arg-type]
             elif kind is ast.NamedExpr:
                 self.bind_target(node.target, node.value, scope, arms)  # type: ignore[attr-defined]
-            for name in node._fields:
-                child = getattr(node, name, None)
-                if isinstance(child, ast.expr):
+            for child in node.__dict__.values():
+                if child.__class__ is list:
+                    extend(child)
+                elif isinstance(child, ast.AST):
                     push(child)
-                elif child.__class__ is list:
-                    stack.extend(item for item in child if isinstance(item, ast.AST))
 
     def note_call(self, node: ast.Call, scope: Scope, arms: tuple[int, ...]) -> None:
         self.calls.append(_Noted(node, scope, arms))
@@ -543,6 +549,13 @@ def _says_jit(node: ast.expr) -> bool:
         for inner in ast.walk(node)
         if isinstance(inner, (ast.Name, ast.Attribute))
     )
+
+
+def _is_plain_jit(node: ast.expr) -> bool:
+    """Tell whether a decorator is `jit`, `triton.jit`, `triton.jit(...)`."""
+    node = node.func if isinstance(node, ast.Call) else node
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name == "jit"
 
 
 def _last_name(node: ast.expr) -> str:

@@ -412,9 +412,7 @@ class _Converter:
         for node in nodes:
             value = self.expression(node.value)
             is_starred = isinstance(node, cst.StarredElement)
-            found.append(
-                self.at(ast.Starred(value, ast.Load()), node) if is_starred else value
-            )
+            found.append(self.at(ast.Starred(value, ast.Load()), node) if is_starred else value)
         return found
 
     def e_Dict(self, node: cst.Dict) -> ast.expr:  # noqa: N802
@@ -437,7 +435,9 @@ class _Converter:
             starred = getattr(inner, "star", None)
             return self.at(ast.Starred(value, ast.Load()), inner) if starred else value
         made: ast.expr = self.at(
-            ast.Slice(self.optional(inner.lower), self.optional(inner.upper), self.optional(inner.step)),
+            ast.Slice(
+                self.optional(inner.lower), self.optional(inner.upper), self.optional(inner.step)
+            ),
             inner,
         )
         return made

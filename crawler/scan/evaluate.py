@@ -106,15 +106,7 @@ class Launchable:
 
 
 Meaning = (
-    Outside
-    | Module
-    | FunctionAt
-    | ClassAt
-    | ParameterAt
-    | Jit
-    | HandsOn
-    | KernelOf
-    | Launchable
+    Outside | Module | FunctionAt | ClassAt | ParameterAt | Jit | HandsOn | KernelOf | Launchable
 )
 _HANDS_ON = HandsOn()
 Meanings = frozenset[Meaning]
@@ -154,9 +146,7 @@ class Evaluator:
 
     def jit(self, path: str, value: Value) -> Jit | None:
         """Return the jit that a decorator applies, None if it applies none."""
-        return next(
-            (m for m in _sorted(self.meanings(path, value)) if isinstance(m, Jit)), None
-        )
+        return next((m for m in _sorted(self.meanings(path, value)) if isinstance(m, Jit)), None)
 
     def functions(self, path: str, value: Value) -> list[FunctionAt]:
         """Return the functions of the snapshot that a value may stand for, kernels or not."""

@@ -91,16 +91,7 @@ class Unknown(_Fact, tag="unknown"):
 
 
 Value = (
-    Import
-    | Global
-    | Attribute
-    | Subscript
-    | Call
-    | Function
-    | Class
-    | Parameter
-    | Choice
-    | Unknown
+    Import | Global | Attribute | Subscript | Call | Function | Class | Parameter | Choice | Unknown
 )
 UNKNOWN = Unknown()
 ARMS = 8

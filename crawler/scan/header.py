@@ -1,8 +1,8 @@
 """The header of a kernel, read without loss: decorators, parameters, defaults and comments.
 
 libcst keeps what Python's own parser throws away. Tutorials describe a kernel's parameters in
-comments between them, and a decorator or a default is worth showing as its author wrote it.
-Only the header is parsed: it is a tenth of the text of a kernel.
+comments between them, and a default is worth showing as its author wrote it. Only the signature is
+parsed: it is a tenth of the text of a kernel.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from libcst import native
 
 MAX_HEADER_BYTES = 256 << 10
 MAX_DECORATOR = 120
+MAX_DECORATOR_LINES = 4
+MAX_DECORATOR_LINES = 4
 _SPACE = re.compile(r"\s+")
 
 
@@ -40,39 +42,52 @@ class Header:
 
 def read_header(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> Header:
     """Return the header of a function; `lines` are those of the file, without line ends."""
-    text = header_text(node, lines)
+    decorators = tuple(_decorator_text(decorator, lines) for decorator in node.decorator_list)
+    text = signature_text(node, lines)
     if len(text) <= MAX_HEADER_BYTES:
         try:
             module = native.parse_module(text)
-        except Exception:  # noqa: BLE001 - libcst raises its own errors and its runtime's panics
+        except Exception:  # noqa: BLE001 - libcst raises its own errors and its runtime's
             module = None
         if module is not None and module.body and isinstance(module.body[0], cst.FunctionDef):
-            return _from_cst(module, module.body[0])
-    return _from_ast(node)
+            return Header(decorators, _params_from_cst(module, module.body[0]))
+    return Header(decorators, _params_from_ast(node))
 
 
-def header_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> str:
-    """Return the header as a function of its own, moved to the left margin, with an empty body."""
-    start = min((d.lineno for d in node.decorator_list), default=node.lineno)
+def signature_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> str:
+    """Return the signature as a function of its own, at the left margin, with an empty body."""
     first = node.body[0]
-    body_line = min(
-        [first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))]
-    )
+    body_line = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))])
+    before_body = lines[body_line - 1].encode()[: first.col_offset].decode()
+    shares_line = bool(before_body.strip())
+    header = [*lines[node.lineno - 1 : body_line - 1], *([before_body] if shares_line else [])]
     margin = len(lines[node.lineno - 1]) - len(lines[node.lineno - 1].lstrip())
-    last_header = lines[body_line - 1][: first.col_offset] if first.col_offset > 0 else ""
-    shares_line = bool(last_header.strip())
-    header = list(lines[start - 1 : body_line - 1])
-    if shares_line:
-        header.append(last_header)
     moved = [line[margin:] if not line[:margin].strip() else line for line in header]
     return "\n".join(moved) + (" pass\n" if shares_line else "\n pass\n")
 
 
-def _from_cst(module: cst.Module, function: cst.FunctionDef) -> Header:
+def _decorator_text(node: ast.expr, lines: Sequence[str]) -> str:
+    """Return a decorator as written, on one line; long arguments (configs) are left out."""
+    last = node.end_lineno or node.lineno
+    if last - node.lineno > MAX_DECORATOR_LINES and isinstance(node, ast.Call):
+        return f"{ast.unparse(node.func)}(...)"
+    text = [line.encode() for line in lines[node.lineno - 1 : last]]
+    text[-1] = text[-1][: node.end_col_offset]
+    text[0] = text[0][node.col_offset :]
+    written = " ".join(part.decode().strip() for part in text)
+    if len(written) > MAX_DECORATOR and isinstance(node, ast.Call):
+        return f"{ast.unparse(node.func)}(...)"
+    return written
+
+
+def _params_from_cst(module: cst.Module, function: cst.FunctionDef) -> tuple[HeaderParam, ...]:
     def code(node: cst.CSTNode) -> str:
+        if isinstance(node, (cst.Name, cst.Integer)) and not node.lpar:
+            return node.value
+        if isinstance(node, cst.Attribute) and isinstance(node.value, cst.Name) and not node.lpar:
+            return f"{node.value.value}.{node.attr.value}"
         return _SPACE.sub(" ", module.code_for_node(node)).strip()
 
-    decorators = tuple(_shortened(code(d.decorator)) for d in function.decorators)
     parameters = function.params
     every: list[cst.Param] = [*parameters.posonly_params, *parameters.params]
     if isinstance(parameters.star_arg, cst.Param):
@@ -80,7 +95,7 @@ def _from_cst(module: cst.Module, function: cst.FunctionDef) -> Header:
     every += parameters.kwonly_params
     if parameters.star_kwarg is not None:
         every.append(parameters.star_kwarg)
-    params = tuple(
+    return tuple(
         HeaderParam(
             name=param.name.value,
             annotation=code(param.annotation.annotation) if param.annotation else None,
@@ -89,7 +104,6 @@ def _from_cst(module: cst.Module, function: cst.FunctionDef) -> Header:
         )
         for param in every
     )
-    return Header(decorators, params)
 
 
 def _comment(param: cst.Param) -> str | None:
@@ -104,7 +118,9 @@ def _comment(param: cst.Param) -> str | None:
     return None
 
 
-def _from_ast(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Header:
+def _params_from_ast(
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> tuple[HeaderParam, ...]:
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     missing = len(positional) - len(arguments.defaults)
@@ -115,7 +131,7 @@ def _from_ast(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Header:
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     if arguments.kwarg:
         pairs.append((arguments.kwarg, None))
-    params = tuple(
+    return tuple(
         HeaderParam(
             name=argument.arg,
             annotation=ast.unparse(argument.annotation) if argument.annotation else None,
@@ -124,11 +140,3 @@ def _from_ast(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Header:
         )
         for argument, default in pairs
     )
-    return Header(tuple(_shortened(ast.unparse(d)) for d in node.decorator_list), params)
-
-
-def _shortened(decorator: str) -> str:
-    """Return a decorator, its arguments left out where they are long (lists of configs)."""
-    if len(decorator) <= MAX_DECORATOR:
-        return decorator
-    return decorator.partition("(")[0] + "(...)"

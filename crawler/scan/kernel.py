@@ -6,12 +6,22 @@ import ast
 import builtins
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from crawler.models import Autotune, Param, ParamKind
 from crawler.scan.autotune import decorator_name, is_tuner, read_autotune, read_heuristics
-from crawler.scan.facts import Global, Import, KernelFacts, Parameter, Pass, Unknown, Use, Value
+from crawler.scan.facts import (
+    Global,
+    Import,
+    UNKNOWN,
+    KernelFacts,
+    Parameter,
+    Pass,
+    Unknown,
+    Use,
+    Value,
+)
 from crawler.scan.header import Header, HeaderParam, read_header
 from crawler.scan.names import CUSTOMARY_ALIASES, LANGUAGE_ROOTS
 from crawler.scan.scope import Scope, name_value
@@ -30,7 +40,11 @@ _KEEPS_POINTER = frozenset({"multiple_of", "max_contiguous", "cast", "to", "assu
 _POINTER_NAME = re.compile(r"(^|_)(ptr|ptrs|pointer)(_|\d|$)|(?<=[a-z])ptr$", re.I)
 _DESCRIPTOR_NAME = re.compile(r"(^|_)(desc|descriptor|tma)(_|\d|$)", re.I)
 _SCALAR_ANNOTATIONS = re.compile(r"^(tl\.)?(u?int\d*|float\d*|bfloat16|bool|fp\d+|i\d+|i1)$")
-_NO_DOC = re.compile(r"^(fmt:|noqa|type:|pylint|mypy|ruff|isort|pragma|TODO|FIXME|SPDX|[-=*#~\s]*$)")
+_SPECIAL = frozenset({ast.If, ast.IfExp, ast.Call, ast.Attribute, ast.Return, ast.Assign})
+_READ = (ast.expr, ast.stmt)
+_NO_DOC = re.compile(
+    r"^(fmt:|noqa|type:|pylint|mypy|ruff|isort|pragma|TODO|FIXME|SPDX|[-=*#~\s]*$)"
+)
 
 
 def uses_triton_language(node: FunctionDef, inner: Scope) -> bool:
@@ -156,34 +170,48 @@ class _Body:
 
     def read(self, node: FunctionDef, guards: tuple[str, ...]) -> None:
         stack: list[tuple[ast.AST, tuple[str, ...]]] = [(s, guards) for s in reversed(node.body)]
+        pop, push = stack.pop, stack.append
         while stack:
-            child, guards = stack.pop()
-            match child:
-                case ast.If() | ast.IfExp():
-                    stack.extend(self.branch(child, guards))
+            child, guards = pop()
+            kind = type(child)
+            if kind is ast.Name:
+                self.use(child.id, (), (), guards, is_call=False)  # type: ignore[attr-defined]
+                continue
+            if kind in _SPECIAL:
+                parts = self.special(child, guards)
+                if parts is not None:
+                    stack.extend(parts)
                     continue
-                case ast.Attribute():
-                    root, path = _dotted(child)
-                    if isinstance(root, ast.Name):
-                        self.use(root.id, path, (), guards, is_call=False)
-                        continue
-                case ast.Call():
-                    stack.extend((part, guards) for part in self.call(child, guards))
-                    continue
-                case ast.Name(ctx=ast.Load()):
-                    self.use(child.id, (), (), guards, is_call=False)
-                    continue
-                case ast.Return():
-                    self.returns_value |= child.value is not None and not (
-                        isinstance(child.value, ast.Constant) and child.value.value is None
-                    )
-                case ast.Assign():
-                    for target in child.targets:
-                        if isinstance(target, ast.Name):
-                            self.assigned.setdefault(target.id, []).append(child.value)
-                case ast.Constant():
-                    continue
-            stack.extend((part, guards) for part in ast.iter_child_nodes(child))
+            for part in child.__dict__.values():
+                if part.__class__ is list:
+                    stack.extend([(p, guards) for p in part if isinstance(p, ast.AST)])
+                elif isinstance(part, _READ):
+                    push((part, guards))
+
+    def special(
+        self, node: ast.AST, guards: tuple[str, ...]
+    ) -> Iterable[tuple[ast.AST, tuple[str, ...]]] | None:
+        """Note what a node says, and return its parts still to be read; None for all of them."""
+        match node:
+            case ast.If() | ast.IfExp():
+                return self.branch(node, guards)
+            case ast.Call():
+                return [(part, guards) for part in self.call(node, guards)]
+            case ast.Attribute():
+                root, path = _dotted(node)
+                if isinstance(root, ast.Name):
+                    self.use(root.id, path, (), guards, is_call=False)
+                    return ()
+                return ((root, guards),)
+            case ast.Return():
+                self.returns_value |= node.value is not None and not (
+                    isinstance(node.value, ast.Constant) and node.value.value is None
+                )
+            case ast.Assign():
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        self.assigned.setdefault(target.id, []).append(node.value)
+        return None
 
     def branch(
         self, node: ast.If | ast.IfExp, guards: tuple[str, ...]
@@ -217,19 +245,19 @@ class _Body:
         *,
         is_call: bool,
     ) -> None:
-        value = self.root(root)
-        if not isinstance(value, Unknown):
+        value = self.roots.get(root) or self.root(root)
+        if value is not UNKNOWN:
             self.uses[Use(value, path, keywords, is_call, guards)] = None
 
     def root(self, name: str) -> Value:
         """Return what a name means outside the kernel; what is local says nothing."""
         if name not in self.roots:
-            value = Unknown() if name in self.local else name_value(name, self.outer, None, ())
+            value = UNKNOWN if name in self.local else name_value(name, self.outer, None, ())
             unbound = isinstance(value, Global) and name not in self.outer.module.names
             if unbound and name in CUSTOMARY_ALIASES:
                 value = Import(0, CUSTOMARY_ALIASES[name])
             elif (unbound and name in _BUILTINS) or isinstance(value, Parameter):
-                value = Unknown()
+                value = UNKNOWN
             self.roots[name] = value
         return self.roots[name]
 
@@ -288,7 +316,9 @@ class _Body:
         name = param.name
         if annotation.rpartition(".")[2].startswith("constexpr") or "constexpr" in annotation:
             kind = ParamKind.CONSTEXPR
-        elif name in self.descriptors or _DESCRIPTOR_NAME.search(name) or "descriptor" in annotation:
+        elif (
+            name in self.descriptors or _DESCRIPTOR_NAME.search(name) or "descriptor" in annotation
+        ):
             kind = ParamKind.DESCRIPTOR
         elif name in self.pointers or annotation.startswith("*") or "pointer" in annotation:
             kind = ParamKind.POINTER

@@ -115,9 +115,7 @@ def _hands_on(evaluator: Evaluator, path: str, decorator: Value) -> bool:
     return any(isinstance(m, HandsOn) for m in evaluator.meanings(path, decorator))
 
 
-def _add_launches(
-    evaluator: Evaluator, path: str, kernels: Mapping[FunctionAt, _Kernel]
-) -> None:
+def _add_launches(evaluator: Evaluator, path: str, kernels: Mapping[FunctionAt, _Kernel]) -> None:
     for launch in evaluator.files[path].launches:
         for function in evaluator.functions(path, launch.target):
             if function in kernels:
@@ -125,9 +123,7 @@ def _add_launches(
                 kernels[function].launchers.add(where)
 
 
-def _add_uses(
-    evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]
-) -> None:
+def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]) -> None:
     path = kernel.at.path
     for use in kernel.facts.uses:
         value = _chain(use.root, use.path)
@@ -137,9 +133,9 @@ def _add_uses(
                 kernels[function].callers += 1
         for name in evaluator.outside_names(path, value):
             if name.startswith("triton."):
-                kernel.uses[ApiUse(
-                    name=name, keywords=use.keywords, is_call=use.is_call, guards=use.guards
-                )] = None
+                kernel.uses[
+                    ApiUse(name=name, keywords=use.keywords, is_call=use.is_call, guards=use.guards)
+                ] = None
 
 
 def _settle_params(evaluator: Evaluator, kernels: Mapping[FunctionAt, _Kernel]) -> None:
@@ -230,7 +226,9 @@ def _scanned(
         autotune=here.autotune,
         heuristics=here.heuristics,
         decorators=here.decorators,
-        tl_calls=tuple(sorted({_short(u.name) for u in kernel.uses if u.is_call and _is_language(u.name)})),
+        tl_calls=tuple(
+            sorted({_short(u.name) for u in kernel.uses if u.is_call and _is_language(u.name)})
+        ),
         launchers=tuple(sorted(kernel.launchers)),
         calls=tuple(sorted(f"{f.path}::{kernels[f].function.qualname}" for f in kernel.calls)),
         uses=tuple(kernel.uses),

@@ -110,10 +110,17 @@ class ModuleMap:
         if parts[-1] == "__init__":
             parts = parts[:-1]
         # The outermost package counts: a folder without `__init__.py` on the way is a namespace.
-        start = next(
-            (i for i in range(1, len(parts)) if "/".join([*parts[:i], "__init__.py"]) in self._paths),
-            len(parts),
-        ) - 1
+        start = (
+            next(
+                (
+                    i
+                    for i in range(1, len(parts))
+                    if "/".join([*parts[:i], "__init__.py"]) in self._paths
+                ),
+                len(parts),
+            )
+            - 1
+        )
         return ".".join(parts[max(start, 0) :]) or PurePosixPath(path).stem
 
 

@@ -71,6 +71,8 @@ class Scope:
     attributes: dict[str, list[Bound]] = field(default_factory=dict)
     """Of a class: what methods assign to `self.<name>`."""
     globals: set[str] = field(default_factory=set)
+    is_device: bool = False
+    """Whether it is the body of a jit function, or inside one."""
     changed: set[str] = field(default_factory=set)
     """Names whose value is changed in place: `configs.append(...)`, `configs += ...`."""
     functions: list[tuple[ast.AST, Scope]] = field(default_factory=list)
@@ -103,8 +105,10 @@ class Scope:
         """Return the qualname of a definition in this scope, in Python's sense."""
         if self.kind == "module":
             return name
-        return f"{self.qualname}.<locals>.{name}" if self.kind == "function" else (
-            f"{self.qualname}.{name}"
+        return (
+            f"{self.qualname}.<locals>.{name}"
+            if self.kind == "function"
+            else (f"{self.qualname}.{name}")
         )
 
 
@@ -164,7 +168,9 @@ def to_value(
             options = node.elts
         case _:
             return UNKNOWN
-    return choice([to_value(option, scope, line, arms, depth + 1) for option in options[:MAX_OPTIONS]])
+    return choice(
+        [to_value(option, scope, line, arms, depth + 1) for option in options[:MAX_OPTIONS]]
+    )
 
 
 def choice(options: Sequence[Value]) -> Value:

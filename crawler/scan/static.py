@@ -112,7 +112,9 @@ class Evaluator:
                 return self.value(chosen, scope, env)
             case ast.Dict() if all(key is not None for key in node.keys):
                 keys = [self.value(key, scope, env) for key in node.keys if key is not None]
-                return dict(zip(keys, (self.value(v, scope, env) for v in node.values), strict=True))
+                return dict(
+                    zip(keys, (self.value(v, scope, env) for v in node.values), strict=True)
+                )
             case ast.Subscript() if not isinstance(node.slice, ast.Slice):
                 return self.value(node.value, scope, env)[self.value(node.slice, scope, env)]
             case ast.ListComp() | ast.GeneratorExp() | ast.SetComp():
