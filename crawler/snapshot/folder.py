@@ -53,7 +53,7 @@ class FolderSnapshot:
         self._raw_paths: dict[str, bytes] = {}
         self._skipped: list[ScanSkip] = []
         self._entries = tuple(sorted(self._list_entries(selected), key=lambda entry: entry.path))
-        self.skipped = tuple(self._skipped)
+        self.skipped = tuple(sorted(self._skipped, key=lambda skip: skip.path))
         self.commit = tree_id({self._raw_paths[entry.path]: entry.blob for entry in self._entries})
 
     def entries(self) -> Sequence[Entry]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,15 +59,14 @@ def make_repo(tmp_path: Path) -> MakeRepo:
     return make
 
 
-@pytest.fixture
-def ordinary_user(tmp_path: Path) -> Iterator[None]:
-    """Run the test without the rights of root, who may read everything."""
+@contextmanager
+def ordinary_user(folder: Path) -> Iterator[None]:
+    """Give up the rights of root, who may read everything, and let others reach the folder."""
     if os.geteuid() != 0:
         yield
         return
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(folder.stat().st_mode | 0o055)
+    for closed in (folder, *folder.parents):
+        closed.chmod(closed.stat().st_mode | 0o055)
     os.seteuid(65534)
     try:
         yield
