@@ -253,7 +253,7 @@ class _Collector:
         arms: tuple[int, ...],
     ) -> int:
         index = len(self.definitions)
-        inner = Scope("function", qualname, scope, index)
+        inner = Scope("function", qualname, scope, index, node.lineno)
         inner.is_device = scope.is_device or (
             not isinstance(node, ast.Lambda) and any(map(_is_plain_jit, node.decorator_list))
         )
@@ -275,7 +275,7 @@ class _Collector:
         scope.bind(node.name, Class(index), node.lineno, arms)
         for expression in (*node.decorator_list, *node.bases):
             self.expressions(expression, scope, arms)
-        inner = Scope("class", scope.inner_qualname(node.name), scope, index)
+        inner = Scope("class", scope.inner_qualname(node.name), scope, index, node.lineno)
         self.block(node.body, inner, arms, guards)
 
     def bind_import(
@@ -503,7 +503,7 @@ class _Collector:
     def launches(self, kernels: set[int]) -> Iterator[Launch]:
         for noted in self.calls:
             inside = noted.scope.function
-            if inside is not None and inside.index in kernels:
+            if noted.scope.is_device:
                 continue
             launcher = inside.qualname if inside is not None else None
             for target in self.launch_targets(noted, kernels):

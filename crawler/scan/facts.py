@@ -144,6 +144,8 @@ class KernelFacts(_Fact):
     heuristics: tuple[str, ...]
     uses: tuple[Use, ...]
     passes: tuple[Pass, ...]
+    methods: tuple[str, ...]
+    """Names called as `<something>.name(...)` where the something is not a module."""
     returns_value: bool
     source: str
 
@@ -191,8 +193,8 @@ class FileFacts(_Fact):
     jit_calls: tuple[JitCall, ...] = ()
     cells: tuple[tuple[int, int], ...] = ()
     """In a notebook: (first line of the cell in the joined source, cell index), in order."""
-    skipped: tuple[tuple[int | None, str], ...] = ()
-    """Cells (or, with None, the file) that could not be read, with the reason."""
+    skipped: tuple[tuple[int, str], ...] = ()
+    """Cells that could not be read, with the reason."""
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -93,6 +93,7 @@ def kernel_facts(
         heuristics=heuristics,
         uses=tuple(body.uses),
         passes=tuple(body.passes),
+        methods=tuple(sorted(body.methods)),
         returns_value=body.returns_value,
         source="\n".join(lines[start - 1 : end]),
     )
@@ -164,6 +165,7 @@ class _Body:
         self.passes: dict[Pass, None] = {}
         self.pointers: set[str] = set()
         self.descriptors: set[str] = set()
+        self.methods: set[str] = set()
         self.returns_value = False
         self.roots: dict[str, Value] = {}
         self.assigned: dict[str, list[ast.expr]] = {}
@@ -227,6 +229,8 @@ class _Body:
 
     def call(self, node: ast.Call, guards: tuple[str, ...]) -> Iterator[ast.AST]:
         root, path = _dotted(node.func)
+        if path and not (isinstance(root, ast.Name) and isinstance(self.root(root.id), Import)):
+            self.methods.add(path[-1])
         keywords = tuple(sorted(k.arg for k in node.keywords if k.arg is not None))
         if isinstance(root, ast.Name):
             self.use(root.id, path, keywords, guards, is_call=True)

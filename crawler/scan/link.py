@@ -41,6 +41,7 @@ def link_snapshot(files: Mapping[str, FileFacts]) -> tuple[ScannedKernel, ...]:
         _add_launches(evaluator, path, kernels)
     for kernel in kernels.values():
         _add_uses(evaluator, kernel, kernels)
+    _add_method_calls(kernels)
     _settle_params(evaluator, kernels)
     scanned = (_scanned(kernel, files[kernel.at.path], kernels) for kernel in kernels.values())
     return tuple(_numbered(sorted(scanned, key=_place)))
@@ -136,6 +137,19 @@ def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt
                 kernel.uses[
                     ApiUse(name=name, keywords=use.keywords, is_call=use.is_call, guards=use.guards)
                 ] = None
+
+
+def _add_method_calls(kernels: Mapping[FunctionAt, _Kernel]) -> None:
+    """Count as called the methods of aggregates: which class `cfg` has in `cfg.f()` is not known.
+
+    A jit function in a class body can only be reached through the class, so a method call of its
+    name in another jit function is taken to mean it.
+    """
+    called = {name for kernel in kernels.values() for name in kernel.facts.methods}
+    for kernel in kernels.values():
+        owner, _, name = kernel.function.qualname.rpartition(".")
+        if owner and not owner.endswith("<locals>") and name in called:
+            kernel.callers += 1
 
 
 def _settle_params(evaluator: Evaluator, kernels: Mapping[FunctionAt, _Kernel]) -> None:

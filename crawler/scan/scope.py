@@ -67,6 +67,8 @@ class Scope:
     parent: Scope | None
     index: int = -1
     """Place in the file's functions or classes; -1 for the module."""
+    line: int = 0
+    """Where it is defined."""
     names: dict[str, list[Bound]] = field(default_factory=dict)
     attributes: dict[str, list[Bound]] = field(default_factory=dict)
     """Of a class: what methods assign to `self.<name>`."""
@@ -195,13 +197,27 @@ def name_value(
             found = visible(current.names[name], line if here else None, arms if here else ())
             return choice([bound_value(bound, current, depth) for bound in found])
         current = current.parent
-    if scope.kind == "function" or (scope.parent is not None and scope.function is not None):
-        line, arms = None, ()
     module = scope.module
     bindings = module.names.get(name)
+    outermost = _outermost_function(scope)
+    if outermost is not None:
+        line, arms = None, ()
+        if bindings is not None and len(bindings) > 1:
+            # Bound again later: called at once, as in a notebook, it still meant the earlier one.
+            return choice([Global(name, None), Global(name, outermost.line)])
     if bindings is not None and len(bindings) == 1 and isinstance(bindings[0].what, Import):
         return bindings[0].what
     return Global(name, line, arms)
+
+
+def _outermost_function(scope: Scope) -> Scope | None:
+    found: Scope | None = None
+    current: Scope | None = scope
+    while current is not None:
+        if current.kind == "function":
+            found = current
+        current = current.parent
+    return found
 
 
 def bound_value(bound: Bound, scope: Scope, depth: int = 0) -> Value:

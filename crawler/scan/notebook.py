@@ -1,0 +1,104 @@
+"""A Jupyter notebook -> one Python source, with the place of each cell in it.
+
+Names reach from cell to cell, so the code cells are read as one module in the order they stand.
+Lines that only IPython understands become comments; a cell that is still no Python is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.models import ScanSkip
+from crawler.scan.parse import parse_text
+
+MAX_NOTEBOOK_BYTES = 32 << 20
+"""Notebooks carry their outputs, pictures included; the code in them is small."""
+
+MAX_CELLS = 5_000
+
+_MAGIC = re.compile(r"^([ \t]*)([%!?].*|.*\?\??)$")
+_ASSIGNED_MAGIC = re.compile(r"^([ \t]*[\w, .]+=[ \t]*)[%!].*$")
+_BODY_OF_CELL = re.compile(r"^%%(time|timeit|capture|prun|px)\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedNotebook:
+    """The code of a notebook; `cells` are (first line in `text`, cell index), in order."""
+
+    text: str
+    cells: tuple[tuple[int, int], ...]
+    skipped: tuple[tuple[int, str], ...]
+
+
+def join_notebook(path: str, data: bytes) -> JoinedNotebook | ScanSkip:
+    """Return the joined code of a notebook, or a skip where it is no readable notebook."""
+    if len(data) > MAX_NOTEBOOK_BYTES:
+        return ScanSkip(path=path, reason=f"larger than {MAX_NOTEBOOK_BYTES >> 20} MiB")
+    try:
+        notebook = json.loads(data)
+    except (ValueError, RecursionError):
+        return ScanSkip(path=path, reason="not a notebook: no valid JSON")
+    sources = _code_cells(notebook)
+    if sources is None:
+        return ScanSkip(path=path, reason="not a notebook: no list of cells")
+    lines: list[str] = []
+    cells: list[tuple[int, int]] = []
+    skipped: list[tuple[int, str]] = []
+    for index, source in sources:
+        code = _python_of(source)
+        if "jit" not in code and "import" not in code and "[" not in code:
+            continue
+        parsed = parse_text(path, code)
+        if isinstance(parsed, ScanSkip):
+            skipped.append((index, parsed.reason))
+            continue
+        cells.append((len(lines) + 1, index))
+        lines.extend(code.split("\n"))
+    return JoinedNotebook(text="\n".join(lines), cells=tuple(cells), skipped=tuple(skipped))
+
+
+def _code_cells(notebook: Any) -> list[tuple[int, str]] | None:
+    """Return (index, source) of the code cells; notebooks before format 4 kept them in sheets."""
+    if not isinstance(notebook, dict):
+        return None
+    cells = notebook.get("cells")
+    if cells is None and isinstance(notebook.get("worksheets"), list):
+        sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
+        cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
+    if not isinstance(cells, list):
+        return None
+    return list(_sources(cells[:MAX_CELLS]))
+
+
+def _sources(cells: list[Any]) -> Iterator[tuple[int, str]]:
+    for index, cell in enumerate(cells):
+        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", cell.get("input", ""))
+        if isinstance(source, list):
+            source = "".join(part for part in source if isinstance(part, str))
+        if isinstance(source, str) and "\0" not in source:
+            yield index, source.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _python_of(source: str) -> str:
+    """Return the Python in a cell; each line of IPython's own becomes a comment or `None`."""
+    lines = source.split("\n")
+    first = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    if lines[first].startswith("%%") and not _BODY_OF_CELL.match(lines[first]):
+        return "\n".join("# " + line for line in lines)
+    return "\n".join(_python_line(line) for line in lines)
+
+
+def _python_line(line: str) -> str:
+    assigned = _ASSIGNED_MAGIC.match(line)
+    if assigned:
+        return assigned[1] + "None"
+    magic = _MAGIC.match(line)
+    if magic and not line.lstrip().startswith("#"):
+        return f"{magic[1]}pass  # {magic[2]}"
+    return line
