@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 FLOAT_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
-# What a grid is sized for where there is no GPU to ask: the interpreter, the compile matrix.
-_MULTIPROCESSORS_WITHOUT_GPU = 132
+# Where there is no GPU to ask: one, so that persistent programs take several turns on the few
+# rows that the interpreter can be given.
+_MULTIPROCESSORS_WITHOUT_GPU = 1
 
 
 def check_float(op: str, **tensors: Tensor | None) -> None:
@@ -62,6 +63,25 @@ def normalized_dim(op: str, dim: int, ndim: int) -> int:
     if not -size <= dim < size:
         raise IndexError(f"{op}: dim {dim} is out of range for a tensor of {ndim} dimensions")
     return dim % size
+
+
+def check_affine(op: str, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> int:
+    """How many entries a norm over weight's dimensions spans.
+
+    Raises:
+        ValueError: x does not end in weight's shape, or bias has another shape.
+    """
+    if weight.ndim == 0 or x.shape[-weight.ndim :] != weight.shape:
+        raise ValueError(
+            f"{op}: weight has shape {tuple(weight.shape)}; x, of shape {tuple(x.shape)}, "
+            "must end in it"
+        )
+    if bias is not None and bias.shape != weight.shape:
+        raise ValueError(
+            f"{op}: bias has shape {tuple(bias.shape)} and weight {tuple(weight.shape)}; "
+            "they must be alike"
+        )
+    return weight.numel()
 
 
 def as_rows(x: Tensor) -> Tensor:

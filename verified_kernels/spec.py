@@ -236,7 +236,7 @@ class Draw:
 
     def plain(self, *shape: int, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Contiguous, finite normal entries whatever the case says: weights, upstream gradients."""
-        return self._normal(shape, mean, std)
+        return _surrounded(self._normal(shape, mean, std))
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """int64 entries of [0, high)."""
@@ -280,16 +280,19 @@ def _plant_specials(values: Tensor) -> None:
         plant(row)
 
 
+_GAP = 256  # elements; keeps the alignment that an allocation has
+
+
 def lay_out(values: Tensor, layout: Layout) -> Tensor:
-    """The same entries at the strides of `layout`; the gaps hold NaN (or a large integer)."""
+    """The same entries at the strides of `layout`, between gaps of NaN (or a large integer)."""
     if values.ndim == 0 or layout is Layout.CONTIGUOUS:
-        return values
+        return _surrounded(values)
     if layout is Layout.EXPANDED:
         return values[:1].expand_as(values)
     shape = values.shape
     if layout is Layout.TRANSPOSED:
         if values.ndim == 1:
-            return values
+            return _surrounded(values)
         return values.transpose(-1, -2).contiguous().transpose(-1, -2)
     if layout is Layout.MISALIGNED:
         room = _gap_filled(values, (values.numel() + 1,))
@@ -302,6 +305,13 @@ def lay_out(values: Tensor, layout: Layout) -> Tensor:
         target = room[..., ::2]
     target.copy_(values)
     return target
+
+
+def _surrounded(values: Tensor) -> Tensor:
+    """Contiguous, with a gap on either side: a kernel that reads beyond an end finds NaN."""
+    room = _gap_filled(values, (values.numel() + 2 * _GAP,))
+    target = room[_GAP : _GAP + values.numel()].view(values.shape)
+    return target.copy_(values)
 
 
 def _gap_filled(like: Tensor, shape: tuple[int, ...]) -> Tensor:

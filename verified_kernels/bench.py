@@ -1,0 +1,187 @@
+"""How long a kernel takes, beside PyTorch eager, torch.compile and Liger, in one run (GPU only).
+
+Two ways of calling. *Graph*: the call is captured in a CUDA graph and replayed behind a queue of
+other work, so that only the GPU's time counts. *Plain*: the call is made on an idle GPU, so that
+the launcher's Python counts too, which is what bounds small sizes. Before each call the L2 cache
+is filled by reading a buffer four times its size; reading, since what is written lingers there
+and would be written back on the timed call's account. Reported: 20th percentile, median, 80th.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verified_kernels.check import as_outputs, draw_arguments, leaves_of
+from verified_kernels.records import Pass, Timing
+from verified_kernels.spec import DTYPES, Arguments, Case, Spec
+
+REPEATS = 40
+OWN = "triton"  # the provider's name in `spread`
+
+Call = Callable[[], Any]
+
+
+def copy_bandwidth() -> float:
+    """GB/s of a device-to-device copy of 2 GiB, bytes read plus bytes written."""
+    source = torch.empty(1 << 29, dtype=torch.float32, device="cuda").normal_()
+    target = torch.empty_like(source)
+    timing = time_graph(lambda: target.copy_(source), _Flush())
+    return 2 * source.numel() * 4 / timing.median / 1e6
+
+
+class _Flush:
+    """Fills the L2 cache with lines of a buffer that nothing else reads."""
+
+    def __init__(self) -> None:
+        size = 4 * torch.cuda.get_device_properties("cuda").L2_cache_size
+        self._buffer = torch.ones(size // 4, dtype=torch.float32, device="cuda")
+        self._sum = torch.zeros((), device="cuda")
+
+    def __call__(self) -> None:
+        torch.sum(self._buffer, dim=0, out=self._sum)
+
+
+def _percentiles(times: list[float]) -> Timing:
+    fifths = statistics.quantiles(times, n=5, method="inclusive")
+    return Timing(p20=fifths[0], median=statistics.median(times), p80=fifths[3])
+
+
+def time_graph(call: Call, flush: _Flush) -> Timing:
+    """Milliseconds of one replay of `call`, which runs on the current stream."""
+    stream = torch.cuda.current_stream()
+    if stream == torch.cuda.default_stream():
+        stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            call()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            call()
+        events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(REPEATS)]
+        graph.replay()
+        for start, end in events:
+            flush()
+            start.record()
+            graph.replay()
+            end.record()
+        stream.synchronize()
+    return _percentiles([start.elapsed_time(end) for start, end in events])
+
+
+def time_plain(call: Call, flush: _Flush) -> Timing:
+    """Milliseconds from the call on an idle GPU to the end of its work."""
+    times = []
+    for _ in range(3):
+        call()
+    for _ in range(REPEATS):
+        flush()
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return _percentiles(times)
+
+
+def _providers(spec: Spec) -> dict[str, Callable[..., Any]]:
+    providers: dict[str, Callable[..., Any]] = {OWN: spec.op, "eager": spec.eager}
+    providers["compile"] = torch.compile(spec.eager, dynamic=False)
+    if spec.liger is not None:
+        try:
+            providers["liger"] = spec.liger()
+        except ImportError as error:
+            sys.stderr.write(f"{spec.name}: no times of Liger, which is not installed: {error}\n")
+    return providers
+
+
+def _calls(spec: Spec, provider: Callable[..., Any], arguments: Arguments) -> dict[Pass, Call]:
+    """The call to time for each direction; backward runs over a graph recorded here."""
+    leaves = list(leaves_of(spec, arguments).values())
+    frozen = {n: v.detach() if isinstance(v, Tensor) else v for n, v in arguments.items()}
+    # Where the op has a gradient, forward is timed as in training: it saves what backward needs.
+    calls: dict[Pass, Call] = {
+        Pass.FORWARD: lambda: provider(**(arguments if leaves else frozen)),
+    }
+    if leaves:
+        outputs = [o for o in as_outputs(provider(**arguments)) if o.requires_grad]
+        upstream = [torch.empty_like(o).normal_() for o in outputs]
+        calls[Pass.BACKWARD] = lambda: torch.autograd.grad(
+            outputs, leaves, upstream, retain_graph=True
+        )
+    return calls
+
+
+def _keep_buffers() -> None:
+    """Lets compiled backward passes run more than once over one forward pass."""
+    import torch._functorch.config
+
+    torch._functorch.config.donated_buffer = False
+
+
+def warm(spec: Spec) -> None:
+    """Runs every provider once a timed case, so that compilers' caches on disk are filled."""
+    _keep_buffers()
+    for case in spec.bench:
+        for dtype in spec.bench_dtypes:
+            torch.compiler.reset()
+            for name, provider in _providers(spec).items():
+                try:
+                    for call in _calls(spec, provider, _arguments(spec, case, dtype)).values():
+                        call()
+                except Exception as error:
+                    sys.stderr.write(f"{spec.name}, {case.id}: {name} fails: {error}\n")
+
+
+def _arguments(spec: Spec, case: Case, dtype: str) -> Arguments:
+    return draw_arguments(spec, case, dtype, "cuda", seed=11)
+
+
+def time_case(spec: Spec, case: Case, dtype: str) -> dict[Pass, dict[str, Any]]:
+    """For each direction the fields of a record that timing fills in."""
+    _keep_buffers()
+    torch.compiler.reset()
+    flush = _Flush()
+    spread: dict[Pass, dict[str, Timing]] = {p: {} for p in Pass}
+    plain: dict[Pass, dict[str, float]] = {p: {} for p in Pass}
+    stream = torch.cuda.Stream()
+    for name, provider in _providers(spec).items():
+        try:
+            with torch.cuda.stream(stream):
+                arguments = _arguments(spec, case, dtype)
+                for direction, call in _calls(spec, provider, arguments).items():
+                    spread[direction][name] = time_graph(call, flush)
+                    plain[direction][name] = time_plain(call, flush).median
+        except Exception as error:
+            if name == OWN:
+                raise
+            sys.stderr.write(f"{spec.name}, {case.id}: no times of {name}: {error}\n")
+    return {p: _fields(spec, case, dtype, p, spread[p], plain[p]) for p in Pass if spread[p]}
+
+
+def _fields(
+    spec: Spec,
+    case: Case,
+    dtype: str,
+    direction: Pass,
+    spread: dict[str, Timing],
+    plain: dict[str, float],
+) -> dict[str, Any]:
+    cost = spec.cost(case, DTYPES[dtype].itemsize)
+    forward = direction is Pass.FORWARD
+    return {
+        "ms": spread[OWN].median,
+        "peers": {name: timing.median for name, timing in spread.items() if name != OWN},
+        "bytes": cost.forward_bytes if forward else cost.backward_bytes,
+        "flops": cost.forward_flops if forward else cost.backward_flops,
+        "plain_ms": plain[OWN],
+        "plain_peers": {name: ms for name, ms in plain.items() if name != OWN},
+        "spread": spread,
+    }

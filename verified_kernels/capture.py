@@ -1,0 +1,91 @@
+"""The op as `torch.compile` traces it and as a CUDA graph replays it (GPU only).
+
+Both must give what the plain call gives, to the bit: neither changes what a kernel computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from verified_kernels.check import Outcome, as_outputs, draw_arguments, leaves_of
+from verified_kernels.records import Pass
+from verified_kernels.spec import Arguments, Case, Layout, Spec, Values
+
+Run = Callable[[Arguments], list[Tensor]]
+
+
+def check_capture(spec: Spec) -> Iterator[tuple[Case, str, Outcome]]:
+    """Two outcomes, on the first ordinary case of some size: compiled, and graphed."""
+    case = next(
+        case
+        for case in spec.cases
+        if case.layout is Layout.CONTIGUOUS
+        and case.values is Values.NORMAL
+        and not case.gpu_only
+        and case.shape
+        and case.shape[-1] > 64
+    )
+    dtype = spec.dtypes_of(case, interpreted=False)[-1]
+    plain = _runner(spec, spec.op)
+    expected = [t.clone() for t in plain(draw_arguments(spec, case, dtype, "cuda", seed=5))]
+    checks: list[tuple[str, Run]] = [("in a CUDA graph", lambda a: _graphed(plain, a, spec, case))]
+    if spec.compiles:
+        torch.compiler.reset()
+        compiled = _runner(spec, torch.compile(spec.op))
+        checks.append(("under torch.compile", compiled))
+    for how, run in checks:
+        faults: tuple[str, ...] = ()
+        try:
+            actual = run(draw_arguments(spec, case, dtype, "cuda", seed=5))
+            if not all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True)):
+                faults = (f"{how} the result differs from the plain call's",)
+        except Exception as error:
+            faults = (f"{how}: {type(error).__name__}: {error}".splitlines()[0][:500],)
+        outcome = Outcome(
+            pass_=Pass.BACKWARD if spec.grads else Pass.FORWARD,
+            max_abs_err=None,
+            rel_rms_err=None,
+            tolerance=0.0,
+            faults=faults,
+        )
+        yield Case(id=f"{how}: {case.id}", shape=case.shape), dtype, outcome
+
+
+def _runner(spec: Spec, op: Callable[..., object]) -> Run:
+    """Outputs and, where there are any, gradients of one call."""
+
+    def run(arguments: Arguments) -> list[Tensor]:
+        outputs = as_outputs(op(**arguments))
+        leaves = list(leaves_of(spec, arguments).values())
+        if not leaves:
+            return list(outputs)
+        # A gradient that is not uniform, made without random numbers, which a graph would freeze.
+        upstream = [torch.cos(o.detach().float()).to(o.dtype) for o in outputs]
+        return [*(o.detach() for o in outputs), *torch.autograd.grad(outputs, leaves, upstream)]
+
+    return run
+
+
+def _graphed(plain: Run, arguments: Arguments, spec: Spec, case: Case) -> list[Tensor]:
+    """Captured on other values, which are replaced before the replay."""
+    wanted = {n: t.detach().clone() for n, t in arguments.items() if isinstance(t, Tensor)}
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream), torch.no_grad():
+        for name in wanted:
+            if arguments[name].is_floating_point():
+                arguments[name].fill_(0.5)
+    with torch.cuda.stream(stream):
+        plain(arguments)
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            results = plain(arguments)
+        with torch.no_grad():
+            for name, values in wanted.items():
+                arguments[name].copy_(values)
+        graph.replay()
+        stream.synchronize()
+    return results

@@ -1,0 +1,247 @@
+"""One case of one kernel against its float64 reference, forward and every gradient."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verified_kernels.guard import GuardedAllocations
+from verified_kernels.records import Pass
+from verified_kernels.spec import (
+    DTYPES,
+    Arguments,
+    Case,
+    Draw,
+    Spec,
+    Tolerance,
+    ToleranceClass,
+    Values,
+    lay_out,
+    tolerance_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How far one direction of a case lies from the reference, and what else is wrong with it."""
+
+    pass_: Pass
+    max_abs_err: float | None
+    rel_rms_err: float | None
+    tolerance: float
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Errors of one tensor; `fault` is a sentence, or None where it is within bounds."""
+
+    max_abs_err: float | None
+    rel_rms_err: float | None
+    fault: str | None
+
+
+def compare(name: str, actual: Tensor, expected: Tensor, bounds: Tolerance) -> Comparison:
+    """`actual` against a float64 (or integer) reference: shape, NaN, infinity, then distance.
+
+    The reference is rounded to the dtype to see which entries overflow it.
+    """
+    if actual.shape != expected.shape:
+        shapes = f"{tuple(actual.shape)}, the reference {tuple(expected.shape)}"
+        return Comparison(max_abs_err=None, rel_rms_err=None, fault=f"{name}: shape {shapes}")
+    rounded = expected.to(actual.dtype)
+    if not actual.dtype.is_floating_point:
+        wrong = int((actual != rounded).sum())
+        fault = f"{name}: {wrong} of {actual.numel()} entries differ" if wrong else None
+        return Comparison(max_abs_err=None, rel_rms_err=None, fault=fault)
+    finite = rounded.isfinite()
+    same = (actual.isnan() == rounded.isnan()) & (actual.isinf() == rounded.isinf())
+    same &= finite | rounded.isnan() | (actual == rounded)
+    if not bool(same.all()):
+        where = tuple(int(i) for i in (~same).nonzero()[0])
+        value, wanted = actual[where].item(), rounded[where].item()
+        wrong = int((~same).sum())
+        fault = f"{name}: {wrong} entries differ in NaN or infinity; {where}: {value}, not {wanted}"
+        return Comparison(max_abs_err=None, rel_rms_err=None, fault=fault)
+    return _distance(name, actual[finite].double(), expected[finite], bounds, actual.dtype)
+
+
+def _distance(
+    name: str, actual: Tensor, expected: Tensor, bounds: Tolerance, dtype: torch.dtype
+) -> Comparison:
+    if actual.numel() == 0:
+        return Comparison(max_abs_err=None, rel_rms_err=None, fault=None)
+    error = (actual - expected).abs()
+    # The dtype's subnormals lie this far apart, however small the entry.
+    grain = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    rms = math.sqrt(expected.square().mean().item())
+    worst = error.max().item()
+    excess = error - (bounds.rtol * expected.abs() + bounds.atol * rms + grain)
+    relative = (
+        math.sqrt(error.square().mean().item()) / rms if rms else (math.inf if worst else 0.0)
+    )
+    fault = None
+    if excess.max().item() > 0:
+        at = int(excess.argmax())
+        fault = (
+            f"{name}: {int((excess > 0).sum())} of {error.numel()} entries out of tolerance; "
+            f"{actual[at].item():.9g} where {expected[at].item():.9g} is right"
+        )
+    elif relative > bounds.rms and relative * rms > grain:
+        fault = f"{name}: relative RMS error {relative:.2e}, above {bounds.rms:.1e}"
+    finite_relative = relative if math.isfinite(relative) else None
+    return Comparison(max_abs_err=worst, rel_rms_err=finite_relative, fault=fault)
+
+
+def bounds_of(kind: ToleranceClass, case: Case, dtype: str) -> Tolerance:
+    """The class's bounds, wider where the values lie far from zero beside their spread.
+
+    fp32 numbers near 100 are 7.6e-6 apart, and so is a mean of them, which is then subtracted.
+    Cancellation in E[x^2] - E[x]^2 costs a hundred times more than the factor given here.
+    """
+    bounds = tolerance_of(kind, dtype)
+    if case.values is not Values.OFFSET:
+        return bounds
+    return Tolerance(bounds.rtol, 16 * bounds.atol, 16 * bounds.rms)
+
+
+def draw_arguments(spec: Spec, case: Case, dtype: str, device: str, seed: int) -> Arguments:
+    """Fresh random arguments of the op, and its `grads` set to take gradients."""
+    generator = torch.Generator(device=device).manual_seed(seed)
+    draw = Draw(case=case, dtype=DTYPES[dtype], device=device, generator=generator)
+    arguments = spec.make(case, draw)
+    for name in spec.grads:
+        if isinstance(arguments.get(name), Tensor) and arguments[name].is_floating_point():
+            arguments[name].requires_grad_()
+    return arguments
+
+
+def reference_arguments(arguments: Arguments, case: Case) -> Arguments:
+    """The same arguments in float64, cut to the case's tail."""
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        copy = _tail(value.detach(), case)
+        copy = copy.double() if value.is_floating_point() else copy.clone()
+        return copy.requires_grad_(value.requires_grad)
+
+    return {name: convert(value) for name, value in arguments.items()}
+
+
+def _tail(value: Tensor, case: Case) -> Tensor:
+    if case.tail is None or value.ndim == 0 or value.shape[0] != case.shape[0]:
+        return value
+    return value[-case.tail :]
+
+
+def as_outputs(result: Any) -> tuple[Tensor, ...]:
+    """The tensors that an op gave, also where it gave one."""
+    return result if isinstance(result, tuple) else (result,)
+
+
+def leaves_of(spec: Spec, arguments: Arguments) -> dict[str, Tensor]:
+    """The arguments whose gradients are checked."""
+    given = {name: arguments.get(name) for name in spec.grads}
+    return {n: t for n, t in given.items() if isinstance(t, Tensor) and t.requires_grad}
+
+
+@contextlib.contextmanager
+def _guarded(faults: list[str]) -> Iterator[None]:
+    with GuardedAllocations() as guard:
+        yield
+    faults += guard.damage()
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def check_case(spec: Spec, case: Case, dtype: str, device: str, seed: int) -> list[Outcome]:
+    """What the case says forward and, where the op has gradients, backward."""
+    arguments = draw_arguments(spec, case, dtype, device, seed)
+    before = {n: v.detach().clone() for n, v in arguments.items() if isinstance(v, Tensor)}
+    faults: list[str] = []
+    with _guarded(faults):
+        outputs = as_outputs(spec.op(**arguments))
+    truth_arguments = reference_arguments(arguments, case)
+    truths = as_outputs(spec.reference(**truth_arguments))
+    if spec.reproducible:
+        again = as_outputs(spec.op(**arguments))
+        if not all(_same_bits(a, b) for a, b in zip(outputs, again, strict=True)):
+            faults.append("a second run gave other bits")
+    faults += [
+        f"{name} was overwritten"
+        for name, old in before.items()
+        if not _same_bits(arguments[name].detach(), old)
+    ]
+    names = [f"output {i}" if len(outputs) > 1 else "output" for i in range(len(outputs))]
+    pairs = list(zip(names, outputs, truths, strict=True))
+    outcomes = [_outcome(Pass.FORWARD, pairs, bounds_of(spec.tolerance, case, dtype), case, faults)]
+    skipped = case.values is Values.SPECIAL and not spec.special_grads
+    leaves = leaves_of(spec, arguments)
+    if leaves and not skipped:
+        truth_leaves = leaves_of(spec, truth_arguments)
+        bounds = bounds_of(spec.grad_tolerance or spec.tolerance, case, dtype)
+        outcomes.append(_check_backward(spec, case, outputs, truths, leaves, truth_leaves, bounds))
+    return outcomes
+
+
+def _check_backward(
+    spec: Spec,
+    case: Case,
+    outputs: tuple[Tensor, ...],
+    truths: tuple[Tensor, ...],
+    leaves: dict[str, Tensor],
+    truth_leaves: dict[str, Tensor],
+    bounds: Tolerance,
+) -> Outcome:
+    faults: list[str] = []
+    upstream = [_upstream(output, case, index) for index, output in enumerate(outputs)]
+    with _guarded(faults):
+        grads = torch.autograd.grad(outputs, list(leaves.values()), upstream, retain_graph=True)
+    if spec.reproducible:
+        again = torch.autograd.grad(outputs, list(leaves.values()), upstream)
+        if not all(_same_bits(a, b) for a, b in zip(grads, again, strict=True)):
+            faults.append("a second run gave other bits")
+    truth_upstream = [_tail(g, case).double() for g in upstream]
+    wanted = torch.autograd.grad(truths, list(truth_leaves.values()), truth_upstream)
+    pairs = [
+        (f"gradient of {name}", grad, want)
+        for name, grad, want in zip(leaves, grads, wanted, strict=True)
+        # What sums over all rows cannot be told from the last few.
+        if case.tail is None or grad.shape[0] == case.shape[0]
+    ]
+    return _outcome(Pass.BACKWARD, pairs, bounds, case, faults)
+
+
+def _upstream(output: Tensor, case: Case, index: int) -> Tensor:
+    """A random gradient of an output, laid out like the case's inputs."""
+    generator = torch.Generator(device=output.device).manual_seed(7919 + index)
+    values = torch.empty(output.shape, dtype=output.dtype, device=output.device)
+    return lay_out(values.normal_(generator=generator), case.layout)
+
+
+def _outcome(
+    pass_: Pass,
+    pairs: list[tuple[str, Tensor, Tensor]],
+    bounds: Tolerance,
+    case: Case,
+    faults: list[str],
+) -> Outcome:
+    results = [compare(n, _tail(a.detach(), case), e.detach(), bounds) for n, a, e in pairs]
+    worst = [r.max_abs_err for r in results if r.max_abs_err is not None]
+    relative = [r.rel_rms_err for r in results if r.rel_rms_err is not None]
+    return Outcome(
+        pass_=pass_,
+        max_abs_err=max(worst, default=None),
+        rel_rms_err=max(relative, default=None),
+        tolerance=bounds.rtol,
+        faults=(*faults, *(r.fault for r in results if r.fault is not None)),
+    )

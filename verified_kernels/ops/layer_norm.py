@@ -1,0 +1,364 @@
+"""Layer normalisation over the last dimensions, forward and backward.
+
+The maths. With mean m, variance v (divided by n) and r = 1 / sqrt(v + eps) of a row,
+`y = (x - m) * r * w + b`. Backward, with h = (x - m) * r and g = dy * w:
+`dx = r * (g - mean(g) - h * mean(g * h))`, `dw = sum over rows of dy * h`, `db = sum of dy`.
+
+Mapping, forward. A program holds BLOCK_M whole rows in registers: the mean, then the squares of
+what is left after subtracting it, then the result, all from one read (`_forward`). Rows that are
+too long for registers are walked twice (`long_rows.py`).
+
+Mapping, backward. Two sums run in opposite directions: dx needs sums along a row, dw and db sums
+over all rows. `_backward` is one persistent pass: each program takes every P-th block of rows,
+computes dx, and adds dw and db up in fp32 registers; at the end it writes one partial row of
+each, and `partials.py` adds the few hundred partials. So x and dy are read once and dx is written
+once. `tl.range(..., num_stages=...)` asks Triton to fetch the next block of rows into shared
+memory while this one is computed: a program that keeps its accumulators in registers leaves no
+room for many programs a multiprocessor, whose number would otherwise hide the latency.
+Rows beyond 32 KiB leave no room for the accumulators; `long_rows.py` reads x and dy twice instead.
+
+Traps. A masked lane holds 0, and 0 - m is not 0: without a second mask the padding joins the
+variance. The variance as E[x^2] - E[x]^2 cancels when the mean is large beside the spread: rows
+near 100 in fp32 lose four digits. Sums in fp16 overflow at 65,504.
+
+What bounds it: memory; forward 2 tensors, backward 3.
+
+Method: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.launch import (
+    as_rows,
+    check_affine,
+    check_float,
+    multiprocessors,
+    wants_grad,
+)
+from verified_kernels.long_rows import gradients_long, normalize_long
+from verified_kernels.partials import sum_partials
+from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
+
+LONGEST_ROW_FORWARD = 32768
+# The accumulators of `_backward` and one row of x and dy fill the registers: rows of 32 KiB.
+LONGEST_ROW_BACKWARD_BYTES = 32768
+
+
+@triton.jit
+def _forward(
+    x_ptr,
+    w_ptr,
+    b_ptr,
+    y_ptr,
+    mean_ptr,
+    rstd_ptr,
+    stride_xm,
+    n_rows,
+    n_cols,
+    eps,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+):
+    """y[i, :] = (x[i, :] - mean) * rstd * w + b for x [n_rows, n_cols] with row stride stride_xm.
+
+    w and b [n_cols], b may be None; y contiguous; mean and rstd [n_rows] fp32, or None where no
+    gradient is wanted. BLOCK_M spans rows, BLOCK_N a whole row. Grid: (cdiv(n_rows, BLOCK_M),).
+    Everything is computed in fp32.
+    """
+    # This program handles BLOCK_M whole rows.
+    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
+    cols = tl.arange(0, BLOCK_N)[None, :]
+    inside = (rows < n_rows) & (cols < n_cols)
+    x = tl.load(x_ptr + rows * stride_xm + cols, mask=inside, other=0.0).to(tl.float32)
+    mean = tl.sum(x, axis=1)[:, None] / n_cols  # [BLOCK_M, 1]
+    # The padding holds 0, which is -mean once centred: it must not join the variance.
+    centred = tl.where(cols < n_cols, x - mean, 0.0)  # [BLOCK_M, BLOCK_N]
+    variance = tl.sum(centred * centred, axis=1)[:, None] / n_cols
+    rstd = 1.0 / tl.sqrt(variance + eps)
+    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    y = centred * rstd * w
+    if b_ptr is not None:
+        y += tl.load(b_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    tl.store(y_ptr + rows * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=inside)
+    if mean_ptr is not None:
+        tl.store(mean_ptr + rows, mean, mask=rows < n_rows)
+        tl.store(rstd_ptr + rows, rstd, mask=rows < n_rows)
+
+
+@triton.jit
+def _backward(
+    dy_ptr,
+    x_ptr,
+    w_ptr,
+    mean_ptr,
+    rstd_ptr,
+    dx_ptr,
+    dw_ptr,
+    db_ptr,
+    stride_dym,
+    stride_xm,
+    n_rows,
+    n_cols,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    STAGES: tl.constexpr,
+):
+    """Fills dx [n_rows, n_cols], and partials dw, db [programs, n_cols] in fp32 (db may be None).
+
+    dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a whole row.
+    Grid: (programs,), any number; program p takes blocks p, p + programs, ... of rows.
+    """
+    # This program handles every num_programs-th block of BLOCK_M whole rows.
+    program = tl.program_id(0)
+    cols = tl.arange(0, BLOCK_N)[None, :]
+    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    dw = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    db = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
+        rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
+        inside = (rows < n_rows) & (cols < n_cols)
+        # Where dy is 0 nothing is added, so the padding needs no second mask here.
+        dy = tl.load(dy_ptr + rows * stride_dym + cols, mask=inside, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + rows * stride_xm + cols, mask=inside, other=0.0).to(tl.float32)
+        mean = tl.load(mean_ptr + rows, mask=rows < n_rows, other=0.0)
+        rstd = tl.load(rstd_ptr + rows, mask=rows < n_rows, other=0.0)
+        normed = (x - mean) * rstd  # [BLOCK_M, BLOCK_N]
+        g = dy * w
+        along = tl.sum(g * normed, axis=1)[:, None] / n_cols
+        level = tl.sum(g, axis=1)[:, None] / n_cols
+        dx = rstd * (g - level - normed * along)
+        tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
+        dw += dy * normed
+        db += dy
+    out = program.to(tl.int64) * n_cols + cols
+    tl.store(dw_ptr + out, tl.sum(dw, axis=0)[None, :], mask=cols < n_cols)
+    if db_ptr is not None:
+        tl.store(db_ptr + out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
+
+
+def forward_config(n_cols: int) -> tuple[int, int, int]:
+    """BLOCK_M, BLOCK_N and num_warps of `_forward`."""
+    block_n = triton.next_power_of_2(n_cols)
+    block_m = max(1, 1024 // block_n)
+    return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32)
+
+
+def backward_config(n_cols: int) -> tuple[int, int, int, int, int]:
+    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_backward`."""
+    block_n = triton.next_power_of_2(n_cols)
+    block_m = max(1, 1024 // block_n)
+    num_warps = min(max(block_m * block_n // 512, 1), 16)
+    return block_m, block_n, num_warps, max(1, 16 // num_warps), 2
+
+
+def _normalize(
+    x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, save: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """y, and mean and rstd [n_rows] where `save` asks for them; x is [n_rows, n_cols]."""
+    n_rows, n_cols = x.shape
+    y = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+    mean = rstd = None
+    if save:
+        mean = torch.empty(n_rows, dtype=torch.float32, device=x.device)
+        rstd = torch.empty(n_rows, dtype=torch.float32, device=x.device)
+    if x.numel() == 0:
+        return y, mean, rstd
+    if n_cols > LONGEST_ROW_FORWARD:
+        normalize_long(x, weight, bias, y, mean, rstd, eps, centre=True)
+        return y, mean, rstd
+    block_m, block_n, num_warps = forward_config(n_cols)
+    _forward[(triton.cdiv(n_rows, block_m),)](
+        x,
+        weight,
+        bias,
+        y,
+        mean,
+        rstd,
+        x.stride(0),
+        n_rows,
+        n_cols,
+        eps,
+        block_m,
+        block_n,
+        num_warps=num_warps,
+    )
+    return y, mean, rstd
+
+
+def _gradients(
+    dy: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor, *, has_bias: bool
+) -> tuple[Tensor, Tensor]:
+    """Gives dx [n_rows, n_cols], and dw, with a bias also db, as one tensor [1 or 2, n_cols]."""
+    n_rows, n_cols = x.shape
+    n_sums = 2 if has_bias else 1
+    dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+    if x.numel() == 0:
+        return dx, torch.zeros((n_sums, n_cols), dtype=weight.dtype, device=x.device)
+    if n_cols * x.element_size() > LONGEST_ROW_BACKWARD_BYTES:
+        return dx, gradients_long(dy, x, weight, mean, rstd, dx, has_bias=has_bias)
+    block_m, block_n, num_warps, per_multiprocessor, stages = backward_config(n_cols)
+    programs = min(triton.cdiv(n_rows, block_m), multiprocessors(x.device) * per_multiprocessor)
+    partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
+    _backward[(programs,)](
+        dy,
+        x,
+        weight,
+        mean,
+        rstd,
+        dx,
+        partials[0],
+        partials[1] if has_bias else None,
+        dy.stride(0),
+        x.stride(0),
+        n_rows,
+        n_cols,
+        block_m,
+        block_n,
+        stages,
+        num_warps=num_warps,
+    )
+    return dx, sum_partials(partials, weight.dtype)
+
+
+class _LayerNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, n_cols: int, eps: float
+    ) -> Tensor:
+        rows = as_rows(x.reshape(-1, n_cols))
+        y, mean, rstd = _normalize(rows, weight, bias, eps, save=True)
+        ctx.save_for_backward(rows, weight, mean, rstd)
+        ctx.has_bias = bias is not None
+        return y.view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, rstd = ctx.saved_tensors
+        rows = as_rows(dy.reshape(x.shape))
+        dx, sums = _gradients(rows, x, weight, mean, rstd, has_bias=ctx.has_bias)
+        db = sums[1].view(weight.shape) if ctx.has_bias else None
+        return dx.view(dy.shape), sums[0].view(weight.shape), db, None, None
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Layer norm over the last `weight.ndim` dimensions, in x's dtype; differentiable once.
+
+    Raises:
+        TypeError: dtypes differ, or are not fp32, fp16 or bf16.
+        ValueError: x does not end in weight's shape, or bias has another.
+    """
+    check_float("layer_norm", x=x, weight=weight, bias=bias)
+    n_cols = check_affine("layer_norm", x, weight, bias)
+    weight = weight.contiguous()
+    bias = None if bias is None else bias.contiguous()
+    if wants_grad(x, weight, bias):
+        return _LayerNorm.apply(x, weight, bias, n_cols, eps)
+    return _normalize(as_rows(x.reshape(-1, n_cols)), weight, bias, eps, save=False)[0].view(
+        x.shape
+    )
+
+
+def layer_norm_reference(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Layer norm from its definition."""
+    dims = tuple(range(-weight.ndim, 0))
+    centred = x - x.mean(dims, keepdim=True)
+    rstd = torch.rsqrt((centred * centred).mean(dims, keepdim=True) + eps)
+    y = centred * rstd * weight
+    return y if bias is None else y + bias
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    params = dict(case.params)
+    shape = case.shape[params.pop("from_dim", -1) :]
+    arguments = {"x": draw.normal(*case.shape), "weight": draw.plain(*shape, mean=1.0, std=0.5)}
+    if params.pop("bias", True):
+        arguments["bias"] = draw.plain(*shape)
+    return {**arguments, **params}
+
+
+def _eager(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    return torch.nn.functional.layer_norm(x, weight.shape, weight, bias, eps)
+
+
+def _liger() -> Callable[..., Tensor]:
+    from liger_kernel.ops.layer_norm import LigerLayerNormFunction
+
+    def apply(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+        return LigerLayerNormFunction.apply(x, weight, bias, eps)
+
+    return apply
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    parameters = case.shape[-1] * itemsize
+    return Cost(
+        forward_bytes=2 * n * itemsize + 2 * parameters,
+        backward_bytes=3 * n * itemsize + 3 * parameters,
+        forward_flops=8 * n,
+        backward_flops=15 * n,
+    )
+
+
+SPEC = Spec(
+    name="layer_norm",
+    op=layer_norm,
+    reference=layer_norm_reference,
+    make=_make,
+    eager=_eager,
+    liger=_liger,
+    cost=_cost,
+    tolerance=ToleranceClass.REDUCTION,
+    grads=("x", "weight", "bias"),
+    cases=(
+        *row_cases(),
+        Case(id="over two dimensions", shape=(5, 7, 9), params={"from_dim": -2}),
+        Case(id="no bias", shape=(6, 40), params={"bias": False}),
+        Case(id="no bias, long row", shape=(2, 33000), params={"bias": False, "eps": 1e-3}),
+    ),
+    bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+    mutants=(
+        Mutant(
+            why="the padding joins the variance",
+            old="centred = tl.where(cols < n_cols, x - mean, 0.0)",
+            new="centred = x - mean",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="the variance by E[x^2] - E[x]^2 cancels far from zero",
+            old="variance = tl.sum(centred * centred, axis=1)[:, None] / n_cols",
+            new="variance = tl.sum(x * x, axis=1)[:, None] / n_cols - mean * mean",
+            cases=("far from zero",),
+        ),
+        Mutant(
+            why="eps is left out: a constant row divides by zero",
+            old="rstd = 1.0 / tl.sqrt(variance + eps)",
+            new="rstd = 1.0 / tl.sqrt(variance)",
+            cases=("one entry",),
+        ),
+        Mutant(
+            why="the gradient of the mean is left out",
+            old="dx = rstd * (g - level - normed * along)",
+            new="dx = rstd * (g - normed * along)",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="dw keeps the last block of rows only",
+            old="dw += dy * normed",
+            new="dw = dy * normed",
+            cases=("rows past the last program",),
+        ),
+    ),
+)

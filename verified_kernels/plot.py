@@ -1,0 +1,54 @@
+"""Throughput over size as SVG: one file a kernel and direction, each provider a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from verified_kernels.records import Record
+
+
+def plot_throughput(records: Sequence[Record], folder: Path) -> list[Path]:
+    """The files written. Needs matplotlib, which the extra `kernels` brings.
+
+    Only forward and backward of ops with two timed sizes or more are drawn.
+    """
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    # A fixed salt keeps the ids, and so the file, the same from run to run.
+    mpl.rcParams["svg.hashsalt"] = "triton-index"
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        if record.ms is not None:
+            groups.setdefault((record.kernel, record.pass_, record.dtype), []).append(record)
+    written = []
+    for (kernel, direction, dtype), group in groups.items():
+        if len(group) < 2:
+            continue
+        figure, axes = pyplot.subplots(figsize=(7, 4))
+        for name in dict.fromkeys(name for r in group for name in ("this kernel", *r.peers)):
+            rates = [_rate(r, name) for r in group]
+            axes.plot([r.case for r in group], rates, marker="o", label=name)
+        if group[0].copy_gb_per_s:
+            axes.axhline(group[0].copy_gb_per_s, color="grey", linestyle=":", label="copy")
+        axes.set(
+            title=f"{kernel}, {direction}, {dtype}, {group[0].gpu}",
+            xlabel="size",
+            ylabel="GB/s, each tensor once",
+            ylim=(0, None),
+        )
+        axes.legend()
+        path = folder / f"{kernel}_{direction}_{dtype}.svg"
+        figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
+        pyplot.close(figure)
+        written.append(path)
+    return written
+
+
+def _rate(record: Record, name: str) -> float | None:
+    ms = record.ms if name == "this kernel" else record.peers.get(name)
+    return (record.bytes or 0) / ms / 1e6 if ms else None

@@ -1,0 +1,109 @@
+"""How a reduction is laid over program instances: which entries meet, in which blocks.
+
+A reduction over dimensions in the middle of a tensor is one over the middle of
+[n_outer, n, n_inner]; the n_outer * n_inner results are the *kept* entries. A program owns a tile
+of BLOCK_K kept entries and walks along n in steps of BLOCK_R. The tile is wide along whichever
+axis is contiguous in memory: rows of a matrix are read BLOCK_R entries at a time, columns as
+BLOCK_K neighbours at a time.
+
+With few kept entries (a sum over everything has one) too few programs would run, so n is *split*:
+each program reduces one chunk, and a second launch reduces the chunks' results. No atomics: the
+order of additions is that of the shape alone, and a result repeats to the bit on every GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import triton
+from torch import Tensor
+
+from verified_kernels.launch import FLOAT_DTYPES, normalized_dim
+
+NUMBER_DTYPES = FLOAT_DTYPES | {torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64}
+NUM_WARPS = 4
+# Entries of a tile: 32 a thread, which is four 16-byte loads of bf16 in flight.
+TILE = 4096
+# Neighbours that a tile takes along a contiguous kept dimension.
+COLUMNS = 64
+# Programs that keep a large GPU busy; with fewer kept tiles than this, n is split.
+ENOUGH_PROGRAMS = 528
+# A chunk shorter than this many steps is not worth the second launch.
+LEAST_STEPS = 2
+
+Dims = int | Sequence[int] | None
+
+
+class Blocks(NamedTuple):
+    """Tile and chunks of one launch: grid (cdiv(n_kept, block_k), splits)."""
+
+    block_k: int
+    block_r: int
+    chunk: int
+    splits: int
+
+
+def check_number(op: str, x: Tensor) -> None:
+    """Passes when x is fp32, fp16, bf16 or an integer tensor.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if x.dtype not in NUMBER_DTYPES:
+        raise TypeError(
+            f"{op}: x is {x.dtype}; float32, float16, bfloat16 or an integer type is needed"
+        )
+
+
+def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, list[int]]:
+    """`x` as [n_outer, n, n_inner] with n to be reduced, and the shape of the result.
+
+    A view wherever strides allow. `dim` None or empty means all dimensions, as in PyTorch.
+
+    Raises:
+        IndexError: there is no such dimension.
+        ValueError: a dimension is named twice.
+    """
+    named = (dim,) if isinstance(dim, int) else tuple(dim or range(x.ndim))
+    dims = sorted([normalized_dim(op, d, x.ndim) for d in named])
+    if len(set(dims)) < len(dims):
+        raise ValueError(f"{op}: dim {named} names a dimension twice")
+    if x.ndim == 0:
+        return x.reshape(1, 1, 1), []
+    shape = [1 if d in dims else size for d, size in enumerate(x.shape) if keepdim or d not in dims]
+    first, last = dims[0], dims[-1]
+    if last - first >= len(dims):
+        # Other dimensions lie between: bring the reduced ones together at the end.
+        x = x.movedim(dims, list(range(-len(dims), 0)))
+        first, last = x.ndim - len(dims), x.ndim - 1
+    sizes = (x.shape[:first], x.shape[first : last + 1], x.shape[last + 1 :])
+    return x.reshape([math.prod(part) for part in sizes]), shape
+
+
+def plan_blocks(view: Tensor, tile: int = TILE) -> Blocks:
+    """Blocks for a view [n_outer, n, n_inner] that holds at least one entry."""
+    n_outer, n, n_inner = view.shape
+    n_kept = n_outer * n_inner
+    if _kept_is_contiguous(view):
+        block_k = min(triton.next_power_of_2(n_kept), COLUMNS)
+        block_r = min(triton.next_power_of_2(n), tile // block_k)
+    else:
+        block_r = min(triton.next_power_of_2(n), tile)
+        block_k = min(triton.next_power_of_2(n_kept), tile // block_r)
+    steps = triton.cdiv(n, block_r)
+    programs = triton.cdiv(n_kept, block_k)
+    if programs >= ENOUGH_PROGRAMS or steps < 2 * LEAST_STEPS:
+        return Blocks(block_k, block_r, steps * block_r, 1)
+    splits = min(triton.cdiv(ENOUGH_PROGRAMS, programs), steps // LEAST_STEPS)
+    chunk = triton.cdiv(steps, splits) * block_r
+    return Blocks(block_k, block_r, chunk, triton.cdiv(n, chunk))
+
+
+def _kept_is_contiguous(view: Tensor) -> bool:
+    stride_outer, stride, stride_inner = view.stride()
+    if view.shape[2] > 1:
+        return stride_inner == 1
+    return view.shape[0] > 1 and stride_outer == 1 and stride != 1

@@ -1,0 +1,64 @@
+"""What a person sees of a run: a line a kernel, and the timings beside the peers'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from verified_kernels.records import Record
+
+
+def print_summary(records: Sequence[Record], console: Console) -> None:
+    """One row a kernel and direction: cases passed, and the largest relative error by dtype."""
+    table = Table("kernel", "pass", "cases", "failed", "largest relative RMS error")
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.kernel, record.pass_), []).append(record)
+    for (kernel, direction), group in groups.items():
+        failed = sum(not r.passed for r in group)
+        worst: dict[str, float] = {}
+        for record in group:
+            if record.rel_rms_err is not None:
+                worst[record.dtype] = max(worst.get(record.dtype, 0.0), record.rel_rms_err)
+        errors = ", ".join(f"{dtype} {error:.1e}" for dtype, error in worst.items())
+        table.add_row(kernel, direction, str(len(group)), str(failed or ""), errors)
+    console.print(table)
+
+
+def print_timings(records: Sequence[Record], console: Console) -> None:
+    """One row a timed case: time under a graph, rate, share of the copy's rate, and the peers."""
+    timed = [r for r in records if r.ms is not None]
+    if not timed:
+        return
+    peers = list(dict.fromkeys(name for r in timed for name in r.peers))
+    table = Table(
+        "kernel",
+        "case",
+        "dtype",
+        "ms",
+        "GB/s",
+        "of copy",
+        *peers,
+        "of best",
+        "plain ms",
+        title="medians under a CUDA graph, L2 flushed",
+    )
+    for r in timed:
+        assert r.ms is not None  # noqa: S101 - filtered above
+        rate = (r.bytes or 0) / r.ms / 1e6
+        share = f"{rate / r.copy_gb_per_s:.2f}" if r.copy_gb_per_s else ""
+        best = min(r.peers.values(), default=None)
+        table.add_row(
+            f"{r.kernel} {r.pass_}",
+            r.case,
+            r.dtype,
+            f"{r.ms:.4f}",
+            f"{rate:.0f}",
+            share,
+            *(f"{r.peers[name]:.4f}" if name in r.peers else "" for name in peers),
+            f"{best / r.ms:.2f}" if best else "",
+            f"{r.plain_ms:.4f}" if r.plain_ms else "",
+        )
+    console.print(table)
