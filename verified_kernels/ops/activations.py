@@ -284,26 +284,6 @@ _CASES = (
     Case(id="three dimensions", shape=(3, 17, 19)),
 )
 _BENCH_SHAPES = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
-_MUTANTS = (
-    Mutant(
-        why="masked lanes are stored past the end",
-        old="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)",
-        new="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty))",
-        cases=("rows of 127",),
-    ),
-    Mutant(
-        why="a tensor with gaps is taken for one without",
-        old="return x.clone(memory_format=torch.preserve_format)",
-        new="return x.as_strided(x.shape, torch.empty_like(x).stride())",
-        cases=("padded rows",),
-    ),
-    Mutant(
-        why="the upstream gradient is read in another order than x",
-        old="dy = _laid_out_as(dx, dy)",
-        new="dx = dx",
-        cases=("transposed",),
-    ),
-)
 
 
 def _spec(
@@ -339,9 +319,31 @@ def _spec(
             for p in variants
             for shape in _BENCH_SHAPES
         ),
-        mutants=(*own, *_MUTANTS),
+        mutants=(*own, *SPEC_MUTANTS),
     )
 
+
+# Bugs that every op of this file could have.
+SPEC_MUTANTS = (
+    Mutant(
+        why="masked lanes are stored past the end",
+        old="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)",
+        new="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty))",
+        cases=("rows of 127",),
+    ),
+    Mutant(
+        why="a tensor with gaps is taken for one without",
+        old="return x.clone(memory_format=torch.preserve_format)",
+        new="return x.as_strided(x.shape, torch.empty_like(x).stride())",
+        cases=("padded rows",),
+    ),
+    Mutant(
+        why="the upstream gradient is read in another order than x",
+        old="dy = _laid_out_as(dx, dy)",
+        new="dx = dx",
+        cases=("transposed",),
+    ),
+)
 
 SPECS = (
     _spec(

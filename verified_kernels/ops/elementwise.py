@@ -265,7 +265,7 @@ def _promoted(operands: Sequence[Tensor]) -> torch.dtype:
     result = operands[0]
     for tensor in operands[1:]:
         dims = [1] * max(result.ndim, tensor.ndim)
-        result = torch.empty(dims, dtype=torch.result_type(result, tensor), device="meta")
+        result = torch.zeros(dims, dtype=torch.result_type(result, tensor), device="meta")
     return result.dtype
 
 
@@ -422,7 +422,26 @@ def _bench(op: str) -> tuple[Case, ...]:
     )
 
 
-_MUTANTS = (
+def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], mutant: Mutant) -> Spec:
+    name = op.__name__
+    return Spec(
+        name=name,
+        op=op,
+        reference=reference,
+        make=_make,
+        eager=reference,
+        cost=_cost,
+        dtypes=(*FLOATS, "int32", "int64"),
+        bench_dtypes=("float32", "bfloat16"),
+        tolerance=ToleranceClass.ELEMENTWISE,
+        cases=_cases(name),
+        bench=_bench(name),
+        mutants=(mutant, *SPEC_MUTANTS),
+    )
+
+
+# Bugs that every op of this file could have.
+SPEC_MUTANTS = (
     Mutant(
         why="the last program runs one entry past the end",
         old="mask = offsets < n_elements",
@@ -454,25 +473,6 @@ _MUTANTS = (
         cases=("a vector onto rows",),
     ),
 )
-
-
-def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], mutant: Mutant) -> Spec:
-    name = op.__name__
-    return Spec(
-        name=name,
-        op=op,
-        reference=reference,
-        make=_make,
-        eager=reference,
-        cost=_cost,
-        dtypes=(*FLOATS, "int32", "int64"),
-        bench_dtypes=("float32", "bfloat16"),
-        tolerance=ToleranceClass.ELEMENTWISE,
-        cases=_cases(name),
-        bench=_bench(name),
-        mutants=(mutant, *_MUTANTS),
-    )
-
 
 SPECS = (
     _spec(

@@ -1,0 +1,200 @@
+"""Sum over any dimensions: the plainest reduction, and how many lanes become one number.
+
+**The maths.** `out[k] = sum over r of x[k, r]`, in fp32 (int64 for integers) whatever the input.
+
+**How work maps to program instances.** `verified_kernels/reduction.py` tells how entries meet. A
+program keeps a tile of running sums [BLOCK_K, BLOCK_R] in registers, one for every lane, and adds
+each step's tile to it entry by entry. Only after the last step do lanes talk to each other:
+`tl.sum` over the tile, once. Were it called at every step, the program would wait for shuffles and
+shared memory as long as for its loads.
+
+**Traps.**
+- A running sum in fp16 stops growing at 2,048, where adding 1 changes nothing.
+- A million numbers added one after another in fp32 lose three digits; thousands of lanes that add
+  a few hundred each and then meet pairwise lose hardly one.
+- A masked lane must hold the neutral entry of the operation: zero, for a sum.
+
+**What bounds the speed.** Reading: one pass, and next to nothing to write.
+
+Pairwise summation: Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14
+(1993). Licence: MIT.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from verified_kernels.cases import reduction_cases, row_cases
+from verified_kernels.launch import check_no_grad
+from verified_kernels.reduction import NUM_WARPS, Dims, check_number, plan_blocks, reduced_view
+from verified_kernels.spec import (
+    FLOATS,
+    Arguments,
+    Case,
+    Cost,
+    Draw,
+    Mutant,
+    Spec,
+    ToleranceClass,
+)
+
+
+@triton.jit
+def _sum_kernel(
+    x_ptr,
+    out_ptr,
+    n_kept,
+    n,
+    n_inner,
+    stride_outer,
+    stride_r,
+    stride_inner,
+    chunk,
+    BLOCK_K: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """`out[s, k] = sum of x[k, r]` for r in chunk s, x being [n_outer, n, n_inner] by strides.
+
+    Kept entry k stands at outer k // n_inner, inner k % n_inner. x_ptr: fp32, fp16, bf16 or
+    integers. out_ptr: [splits, n_kept]. BLOCK_K spans kept entries, BLOCK_R a step along n; chunk
+    is a multiple of BLOCK_R. Grid: (cdiv(n_kept, BLOCK_K), splits). Sums are fp32 or int64.
+    """
+    # One program instance handles one chunk of BLOCK_K sums.
+    kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
+    first = tl.program_id(1).to(tl.int64) * chunk
+    last = tl.minimum(first + chunk, n)
+    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+
+    if x_ptr.dtype.element_ty.is_floating():
+        total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+    else:
+        total = tl.zeros([BLOCK_K, BLOCK_R], tl.int64)
+    for start in range(first, last, BLOCK_R):
+        r = start + tl.arange(0, BLOCK_R)
+        inside = (kept < n_kept)[:, None] & (r < n)[None, :]
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
+        total += x.to(total.dtype)  # [BLOCK_K, BLOCK_R]
+
+    out = tl.sum(total, axis=1)  # [BLOCK_K]
+    out_ptrs = out_ptr + tl.program_id(1) * n_kept + kept
+    tl.store(out_ptrs, out.to(out_ptr.dtype.element_ty), mask=kept < n_kept)
+
+
+def sum_view(view: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sums over the middle of a view [n_outer, n, n_inner], as a vector of kept entries."""
+    n_kept = view.shape[0] * view.shape[2]
+    if view.numel() == 0:
+        return torch.zeros(n_kept, dtype=dtype, device=view.device)
+    blocks = plan_blocks(view)
+    if blocks.splits > 1:
+        wide = torch.float32 if view.is_floating_point() else torch.int64
+        partials = torch.empty((1, blocks.splits, n_kept), dtype=wide, device=view.device)
+        _launch(view, partials, *blocks)
+        view = partials
+        blocks = plan_blocks(partials)
+        blocks = blocks._replace(chunk=blocks.chunk * blocks.splits, splits=1)
+    out = torch.empty(n_kept, dtype=dtype, device=view.device)
+    _launch(view, out, *blocks)
+    return out
+
+
+def _launch(view: Tensor, out: Tensor, block_k: int, block_r: int, chunk: int, splits: int) -> None:
+    n_outer, n, n_inner = view.shape
+    n_kept = n_outer * n_inner
+    _sum_kernel[(triton.cdiv(n_kept, block_k), splits)](
+        view, out, n_kept, n, n_inner, *view.stride(), chunk, block_k, block_r, num_warps=NUM_WARPS
+    )
+
+
+def sum(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Sum over `dim` (all dimensions by default), in x's dtype; of integers in int64; no gradient.
+
+    Raises:
+        TypeError: x is not fp32, fp16, bf16 or an integer tensor.
+        IndexError: x has no such dimension.
+        ValueError: a dimension is named twice, or x wants a gradient.
+    """
+    check_number("sum", x)
+    check_no_grad("sum", x)
+    view, shape = reduced_view("sum", x, dim, keepdim)
+    return sum_view(view, x.dtype if x.is_floating_point() else torch.int64).view(shape)
+
+
+def sum_reference(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """`torch.sum`."""
+    return torch.sum(x, dim, keepdim)
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    # About one, not zero: a sum that cancels has no digits to compare.
+    return {"x": draw.normal(*case.shape, mean=1.0), **case.params}
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    kept = math.prod(sum_reference(torch.empty(case.shape, device="meta"), **case.params).shape)
+    return Cost(forward_bytes=(n + kept) * itemsize, forward_flops=n)
+
+
+_BENCH = (
+    *(
+        Case(id=f"{m}x{n}", shape=(m, n), params={"dim": -1})
+        for m, n in ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
+    ),
+    Case(id="8192x8192, columns", shape=(8192, 8192), params={"dim": 0}),
+    Case(id="8192x8192, all", shape=(8192, 8192)),
+)
+
+SPEC = Spec(
+    name="sum",
+    op=sum,
+    reference=sum_reference,
+    make=_make,
+    eager=sum_reference,
+    cost=_cost,
+    dtypes=(*FLOATS, "int32", "int64"),
+    tolerance=ToleranceClass.REDUCTION,
+    cases=(
+        *row_cases(dim=-1),
+        *reduction_cases(),
+        Case(id="no entries in a row", shape=(3, 0), params={"dim": 1}),
+    ),
+    bench=_BENCH,
+    mutants=(
+        Mutant(
+            why="a masked lane holds one",
+            old="mask=inside, other=0)",
+            new="mask=inside, other=1)",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="only the last step is kept",
+            old="total += x.to(total.dtype)",
+            new="total = x.to(total.dtype)",
+            cases=("a row of 131,072",),
+        ),
+        Mutant(
+            why="every chunk starts at the front",
+            old="first = tl.program_id(1).to(tl.int64) * chunk",
+            new="first = tl.program_id(1).to(tl.int64) * 0",
+            cases=("everything, in chunks",),
+        ),
+        Mutant(
+            why="the inner coordinate is forgotten",
+            old="(kept % n_inner) * stride_inner",
+            new="(kept % n_inner) * 0",
+            cases=("the middle of three",),
+        ),
+        Mutant(
+            why="the last program stores a sum that nobody asked for",
+            old="mask=kept < n_kept)",
+            new="mask=kept <= n_kept)",
+            cases=("many short rows",),
+        ),
+    ),
+)
