@@ -31,17 +31,31 @@ def parse_page(address: str, text: str) -> list[IndexFile]:
     return [file for file in parse(address, text) if _FILENAME.fullmatch(file.filename)]
 
 
+def join_address(base: str, link: str) -> str | None:
+    """Return the HTTP address that a link on a page leads to, None if it leads to none."""
+    try:
+        address = urljoin(base, link)
+        parts = urlsplit(address)
+        # Reading the port checks it.
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return address if is_usable else None
+
+
 def _parse_json(address: str, text: str) -> Iterator[IndexFile]:
     page = json.loads(text)
     files = page.get("files")
     if not isinstance(files, list):
         raise ValueError("no list of files")
     for entry in files:
-        if isinstance(entry, dict) and isinstance(entry.get("url"), str):
+        if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
+            continue
+        if url := join_address(address, entry["url"]):
             hashes, size = entry.get("hashes"), entry.get("size")
             yield IndexFile(
                 filename=str(entry.get("filename")),
-                url=urljoin(address, entry["url"]),
+                url=url,
                 sha256=_sha256(hashes.get("sha256") if isinstance(hashes, dict) else None),
                 size=size if isinstance(size, int) else None,
                 is_yanked=bool(entry.get("yanked")),
@@ -65,12 +79,12 @@ class _LinkParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        link = values.get("href")
-        if tag == "base" and link:
-            self._base = urljoin(self._base, link)
-        if tag != "a" or not link:
+        address = join_address(self._base, values.get("href") or "")
+        if tag == "base" and address:
+            self._base = address
+        if tag != "a" or not address:
             return
-        url, fragment = urldefrag(urljoin(self._base, link))
+        url, fragment = urldefrag(address)
         self.files.append(
             IndexFile(
                 filename=unquote(urlsplit(url).path.rpartition("/")[2]),

@@ -36,7 +36,7 @@ def name_fault(name: str) -> str | None:
     It must lead to a place below the folder the archive stands for, and not absurdly far down.
     """
     parts = name.replace("\\", "/").split("/")
-    if {"", ".", ".."} & set(parts) or ":" in parts[0] or "\0" in name:
+    if {"", ".", ".."} & set(parts) or ":" in name or "\0" in name:
         return "unsafe name, it leads out of the archive"
     if len(name) > MAX_NAME or len(parts) > MAX_DEPTH:
         return f"its name has more than {MAX_NAME} characters or {MAX_DEPTH} levels"

@@ -14,7 +14,7 @@ from requests.utils import get_auth_from_url
 from urllib3.util import Retry
 
 from crawler.errors import SnapshotError, SourceError
-from crawler.snapshot.index_page import parse_page
+from crawler.snapshot.index_page import join_address, parse_page
 from crawler.snapshot.pip_settings import IndexSettings
 from crawler.snapshot.releases import IndexFile
 from crawler.snapshot.select import MIB
@@ -37,7 +37,7 @@ class PackageIndex:
     """Asks the indexes that pip is set to; close it after use."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        if not settings.urls:
+        if not settings.urls or not all(join_address(url, "") for url in settings.urls):
             raise SnapshotError("pip's index-url is no http or https address; set PIP_INDEX_URL")
         self._urls = settings.urls
         self._credentials = {

@@ -76,16 +76,21 @@ def open_pypi(
     try:
         shelf = _Shelf(folder / _index_key(settings) / dist)
         file = (version and shelf.find(dist, version)) or _download(dist, version, settings, shelf)
-        found_version = file.parent.parent.name
-        return PypiSnapshot(dist, found_version, read_archive(file, selected or Selection()))
+        return _read_file(dist, file, selected or Selection())
     except SnapshotError as error:
         raise SnapshotError(f"pypi:{dist}: {error}") from error
-    except ValueError as error:
-        raise SnapshotError(f"pypi:{dist}: {file.name} is unsafe ({error})") from error
     except OSError as error:
         raise SnapshotError(
             f"pypi:{dist}: the cache {folder} cannot be used ({error.strerror}); set XDG_CACHE_HOME"
         ) from error
+
+
+def _read_file(dist: str, file: Path, selected: Selection) -> PypiSnapshot:
+    files = read_archive(file, selected)
+    try:
+        return PypiSnapshot(dist, file.parent.parent.name, files)
+    except ValueError as error:
+        raise SnapshotError(f"{file.name} is unsafe ({error})") from error
 
 
 class _Shelf:
