@@ -4,7 +4,19 @@ from __future__ import annotations
 
 
 class TritonIndexError(Exception):
-    """Base of every error a caller must expect; its text is one line for a person to read."""
+    """Base of every error a caller must expect; its text is one line for a person to read.
+
+    What the message quotes from outside, such as a path, is escaped where it cannot be shown.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        shown = (
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        )
+        return "".join(shown)
 
 
 class SourceError(TritonIndexError):

@@ -7,7 +7,7 @@ import msgspec
 from crawler.models import ScanSkip
 from crawler.scan.collect import collect_facts
 from crawler.scan.cst_to_ast import parse_with_libcst
-from crawler.scan.facts import SCANNER_VERSION, FileFacts, decode_facts, encode_facts
+from crawler.scan.facts import SCANNER_VERSION, FileFacts
 from crawler.scan.gate import decorator_names, may_hold_kernels
 from crawler.scan.link import link_snapshot, renamed_jits
 from crawler.scan.notebook import join_notebook
@@ -16,9 +16,7 @@ from crawler.scan.parse import ParsedSource, decode_source, parse_source, parse_
 __all__ = [
     "SCANNER_VERSION",
     "FileFacts",
-    "decode_facts",
     "decorator_names",
-    "encode_facts",
     "link_snapshot",
     "may_hold_kernels",
     "renamed_jits",

@@ -195,17 +195,3 @@ class FileFacts(_Fact):
     """In a notebook: (first line of the cell in the joined source, cell index), in order."""
     skipped: tuple[tuple[int, str], ...] = ()
     """Cells that could not be read, with the reason."""
-
-
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(FileFacts)
-
-
-def encode_facts(facts: FileFacts) -> bytes:
-    """Return the facts as JSON bytes."""
-    return _ENCODER.encode(facts)
-
-
-def decode_facts(data: bytes) -> FileFacts:
-    """Return the facts that `encode_facts` wrote; raises `msgspec.DecodeError` on anything else."""
-    return _DECODER.decode(data)

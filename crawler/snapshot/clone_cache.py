@@ -58,7 +58,10 @@ class CloneCache:
         return ClonePlace(self, self.folder / name, held)
 
     def trim(self) -> None:
-        """Delete the clones used longest ago until the rest is small enough; skip those in use."""
+        """Delete the clones used longest ago until the rest is small enough; skip those in use.
+
+        What an interrupted deletion left behind counts as used longest ago.
+        """
         clones = sorted(self._clones())
         total = sum(size for _, size, _ in clones)
         for _, size, clone in clones:
@@ -77,11 +80,9 @@ class CloneCache:
 
     def _clones(self) -> list[tuple[float, int, Path]]:
         """Return when each clone was last used, its size in bytes, and where it is."""
-        found = []
-        for clone in self.folder.iterdir() if self.folder.is_dir() else ():
-            if clone.name != "locks" and clone.is_dir():
-                found.append((_last_used(clone), _size(clone), clone))
-        return found
+        folders = self.folder.iterdir() if self.folder.is_dir() else ()
+        clones = [folder for folder in folders if folder.name != "locks" and folder.is_dir()]
+        return [(_last_used(clone), _size(clone), clone) for clone in clones]
 
 
 class ClonePlace:
@@ -127,10 +128,12 @@ def discard(clone: Path) -> None:
         clone.rename(doomed)
     except FileNotFoundError:
         return
+    (doomed / _USED).unlink(missing_ok=True)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _last_used(clone: Path) -> float:
+    """Return when the clone was last used, zero if that is not known."""
     try:
         return (clone / _USED).stat().st_mtime
     except OSError:

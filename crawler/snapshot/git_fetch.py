@@ -80,7 +80,9 @@ _SIGNS = (
         r"returned error: (?:5\d\d|429|408)|early EOF|RPC failed|unexpected disconnect|hung up"
         r"|index-pack|bad pack|Could not resolve|[Ff]ailed to connect|[Cc]ouldn't connect"
         r"|Connection|Operation too slow|Empty reply|timed out|SSL|TLS|transfer closed"
-        r"|expected flush|bad line length|protocol error|unable to access",
+        r"|expected flush|bad line length|protocol error|unable to access"
+        # Git took some page for an old kind of server, and got nothing from it.
+        r"|from promisor remote|info/refs not valid",
     ),
 )
 
@@ -113,7 +115,7 @@ def fetch(
         remote,
         ("fetch", *options, *words),
         lines=lines,
-        settings=settings or {},
+        settings=settings,
         limits=limits,
     )
 
@@ -122,10 +124,14 @@ def has_refs(git_dir: Path, remote: Remote, limits: FetchLimits) -> bool:
     """Return whether the remote has any branch or tag.
 
     Raises:
-        FetchError: It cannot be asked.
+        FetchError: It cannot be asked, or what answers does not speak git's protocol: to git a
+            page for people looks like an old server without any branch.
     """
     words = ("ls-remote", "--quiet", "origin")
-    return bool(_run(git_dir, remote, words, settings={}, limits=limits))
+    output, trace = _run(git_dir, remote, words, limits=limits, trace="GIT_TRACE_PACKET")
+    if not output and not re.search(rb"< (?:version 2|# service=git-upload-pack)", trace):
+        raise FetchError("the server does not speak git's protocol", Trouble.PASSING)
+    return bool(output)
 
 
 def _run(
@@ -133,12 +139,18 @@ def _run(
     remote: Remote,
     words: Sequence[str],
     *,
-    lines: Sequence[str] = (),
-    settings: Mapping[str, str],
     limits: FetchLimits,
-) -> bytes:
-    """Run git on the network and return the first bytes of what it printed."""
-    environment = _environment(remote, settings, limits)
+    lines: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    trace: str | None = None,
+) -> tuple[bytes, bytes]:
+    """Run git on the network and return how its output and its stderr begin.
+
+    `trace` is the variable of a trace that git is to write to its stderr.
+    """
+    environment = _environment(remote, settings or {}, limits)
+    if trace:
+        environment[trace] = "1"
     command = ("git", "--no-pager", f"--git-dir={git_dir}", *words)
     with (
         tempfile.TemporaryFile() as stdin,
@@ -167,11 +179,12 @@ def _run(
             _kill(process)
         if overrun:
             raise FetchError(overrun, Trouble.TOO_MUCH)
+        errors.seek(0)
+        complaint = errors.read(1 << 16)
         if process.returncode != 0:
-            errors.seek(0)
-            raise _explain(errors.read(1 << 16), remote)
+            raise _explain(complaint, remote)
         output.seek(0)
-        return output.read(4096)
+        return output.read(4096), complaint
 
 
 def _environment(

@@ -1,0 +1,145 @@
+"""Scans files in worker processes, so that no file can hang or crash a crawl.
+
+Parsers are native code: a hostile file may exhaust a stack or take minutes, and neither can be
+stopped from within. A worker that dies or runs over its time costs the files of its batch, which
+are then scanned one by one, so that only the culprit is skipped.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, TimeoutError, wait
+from dataclasses import dataclass
+from types import TracebackType
+
+from pebble import ProcessExpired, ProcessPool
+
+from crawler.scan import scan_file
+from crawler.scan.result import Unreadable, encode_result, to_result
+
+FILE_SECONDS = 20
+"""A kernel file takes milliseconds; what takes this long is not worth waiting for."""
+
+BATCH_BYTES = 1 << 20
+BATCH_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTask:
+    """A file to scan: the key of its result, its path, its bytes."""
+
+    key: str
+    path: str
+    data: bytes
+
+
+Scanned = tuple[str, bytes]
+
+
+def default_jobs() -> int:
+    """Return how many processes may really run at once here."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        return os.cpu_count() or 1
+
+
+def scan_batch(tasks: Sequence[ScanTask]) -> list[Scanned]:
+    """Return (key, encoded result) of each file; runs in a worker."""
+    # Trees make no garbage cycles while they are built; collecting then is a tenth of the time.
+    gc.disable()
+    found = [(task.key, encode_result(to_result(_scan(task)))) for task in tasks]
+    gc.enable()
+    return found
+
+
+def _scan(task: ScanTask):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return scan_file(task.path, task.data)
+
+
+class ScanPool:
+    """A pool of scanning processes; started when first needed, reused from source to source."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        """Prepare a pool of `jobs` processes, by default one for each processor."""
+        self.jobs = jobs or default_jobs()
+        self._pool: ProcessPool | None = None
+
+    def __enter__(self) -> ScanPool:
+        """Return the pool."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the processes; at once if the crawl is being given up."""
+        if self._pool is not None:
+            if kind is None:
+                self._pool.close()
+            else:
+                self._pool.stop()
+            self._pool.join()
+
+    def scan(self, tasks: Iterable[ScanTask]) -> Iterator[Scanned]:
+        """Yield (key, encoded result) of every task, in no particular order."""
+        running: dict[Future[list[Scanned]], list[ScanTask]] = {}
+        retry: list[ScanTask] = []
+        for batch in _batches(tasks):
+            running[self._submit(batch)] = batch
+            if len(running) >= 4 * self.jobs:
+                yield from self._collect(running, retry)
+        while running:
+            yield from self._collect(running, retry)
+        for task in retry:
+            yield self._alone(task)
+
+    def _submit(self, batch: list[ScanTask]) -> Future[list[Scanned]]:
+        if self._pool is None:
+            # Spawned, not forked: a fork would copy the locks of the threads that fetch.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPool(max_workers=self.jobs, context=context)
+        future: Future[list[Scanned]] = self._pool.schedule(
+            scan_batch, args=(batch,), timeout=FILE_SECONDS + len(batch)
+        )
+        return future
+
+    def _collect(
+        self, running: dict[Future[list[Scanned]], list[ScanTask]], retry: list[ScanTask]
+    ) -> Iterator[Scanned]:
+        done, _ = wait(running, return_when="FIRST_COMPLETED")
+        for future in done:
+            batch = running.pop(future)
+            try:
+                yield from future.result()
+            except Exception:  # noqa: BLE001 - whatever a batch died of, its files get a try alone
+                retry.extend(batch)
+
+    def _alone(self, task: ScanTask) -> Scanned:
+        try:
+            return self._submit([task]).result()[0]
+        except TimeoutError:
+            reason = f"took longer than {FILE_SECONDS} s to scan"
+        except ProcessExpired:
+            reason = "crashed the parser"
+        except Exception as error:  # noqa: BLE001 - one bad file must not end a crawl
+            reason = f"could not be scanned: {type(error).__name__}"
+        return task.key, encode_result(Unreadable(reason))
+
+
+def _batches(tasks: Iterable[ScanTask]) -> Iterator[list[ScanTask]]:
+    batch: list[ScanTask] = []
+    size = 0
+    for task in tasks:
+        batch.append(task)
+        size += len(task.data)
+        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

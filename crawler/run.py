@@ -1,0 +1,220 @@
+"""The loop of a crawl: sources in, one `CrawledRepo` each out. It never prints and never stores.
+
+source -> snapshot -> files worth a parse -> facts (from the cache where the blob is known)
+       -> linked kernels -> records
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crawler.errors import EmptySnapshotError, TritonIndexError
+from crawler.models import (
+    CachedScan,
+    CrawledRepo,
+    Entry,
+    KnownState,
+    RepoStatus,
+    ScanSkip,
+    Snapshot,
+    SourceRepo,
+)
+from crawler.pool import ScanPool, ScanTask
+from crawler.records import kernel_records
+from crawler.scan import (
+    SCANNER_VERSION,
+    FileFacts,
+    decorator_names,
+    link_snapshot,
+    may_hold_kernels,
+    renamed_jits,
+)
+from crawler.scan.result import Gated, Parsed, ScanResult, Unreadable, decode_result, encode_result
+from crawler.snapshot import open_snapshot
+from crawler.snapshot.select import is_source
+from crawler.sources import source_word
+
+Progress = Callable[[str, int, int], None]
+"""Called with (source, files done, files to scan) while a source is read."""
+
+
+def crawl(
+    sources: Iterable[SourceRepo],
+    *,
+    known: KnownState,
+    jobs: int | None = None,
+    full: bool = False,
+    on_progress: Progress | None = None,
+) -> Iterator[CrawledRepo]:
+    """Yield what each source gives, in the order of the sources.
+
+    A source that fails is reported as such and the others go on. With `full`, nothing that
+    earlier crawls left behind is used.
+    """
+    with ScanPool(jobs) as pool:
+        for source in sources:
+            yield crawl_source(source, known=known, pool=pool, full=full, on_progress=on_progress)
+
+
+def crawl_source(
+    source: SourceRepo,
+    *,
+    known: KnownState,
+    pool: ScanPool,
+    full: bool = False,
+    on_progress: Progress | None = None,
+) -> CrawledRepo:
+    """Return what one source gives; every expected failure is a status with its reason."""
+    location, version = source_word(source), scanner_version(source)
+    try:
+        snapshot = open_snapshot(source)
+    except EmptySnapshotError:
+        return CrawledRepo(
+            name=source.name,
+            location=location,
+            status=RepoStatus.EMPTY,
+            scanner_version=version,
+        )
+    except TritonIndexError as error:
+        return _failed(source, location, version, error)
+    try:
+        before = None if full else known.repo(source.name)
+        if before and (before.commit, before.scanner_version) == (snapshot.commit, version):
+            return CrawledRepo(
+                name=source.name,
+                location=location,
+                status=RepoStatus.UNCHANGED,
+                scanner_version=version,
+                commit=snapshot.commit,
+                version=snapshot.version,
+            )
+        reading = _Reading(snapshot, known, pool, full=full, on_progress=on_progress)
+        return reading.crawled(source.name, location, version)
+    except TritonIndexError as error:
+        return _failed(source, location, version, error)
+    finally:
+        snapshot.close()
+
+
+def scanner_version(source: SourceRepo) -> str:
+    """Return what, besides the commit, decides the records of a source: scanner and file choice."""
+    if not source.include and not source.exclude:
+        return SCANNER_VERSION
+    choice = repr((sorted(source.include), sorted(source.exclude)))
+    return f"{SCANNER_VERSION}+{hashlib.sha256(choice.encode()).hexdigest()[:12]}"
+
+
+def _failed(
+    source: SourceRepo, location: str, version: str, error: TritonIndexError
+) -> CrawledRepo:
+    return CrawledRepo(
+        name=source.name,
+        location=location,
+        status=RepoStatus.FAILED,
+        scanner_version=version,
+        error=str(error),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """One snapshot being read."""
+
+    snapshot: Snapshot
+    known: KnownState
+    pool: ScanPool
+    full: bool
+    on_progress: Progress | None
+    results: dict[str, ScanResult] = field(default_factory=dict)
+    fresh: dict[str, CachedScan] = field(default_factory=dict)
+    unread: list[ScanSkip] = field(default_factory=list)
+    parsed: int = 0
+
+    def crawled(self, name: str, location: str, version: str) -> CrawledRepo:
+        entries = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
+        keys = {scan_key(entry) for entry in entries}
+        if not self.full:
+            cached = self.known.scans(sorted(keys), SCANNER_VERSION)
+            self.results = _decoded(cached)
+        self.read([entry for entry in entries if scan_key(entry) not in self.results])
+        self.read_renamed(entries)
+        facts = self.facts(entries)
+        kernels = kernel_records(self.snapshot, link_snapshot(facts))
+        return CrawledRepo(
+            name=name,
+            location=location,
+            status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
+            scanner_version=version,
+            commit=self.snapshot.commit,
+            version=self.snapshot.version,
+            files_seen=len(entries),
+            files_parsed=self.parsed,
+            kernels=kernels,
+            skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
+            scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
+            blobs=tuple(sorted(keys)),
+        )
+
+    def read(self, entries: Sequence[Entry], *, gated: bool = True) -> None:
+        """Read and scan entries; the byte gate holds back what cannot matter."""
+        for key, data in self.pool.scan(self.tasks(entries, gated=gated)):
+            result = decode_result(data)
+            if result is not None:
+                self.keep(key, result, data)
+                self.parsed += 1
+
+    def tasks(self, entries: Sequence[Entry], *, gated: bool) -> Iterator[ScanTask]:
+        asked: set[str] = set()
+        wanted = [e for e in entries if not (scan_key(e) in asked or asked.add(scan_key(e)))]
+        for done, (entry, data) in enumerate(self.snapshot.read(wanted), start=1):
+            if self.on_progress is not None:
+                self.on_progress(self.snapshot.repo, done, len(wanted))
+            if isinstance(data, ScanSkip):
+                self.unread.append(data)
+            elif gated and not may_hold_kernels(data):
+                result = Gated(tuple(sorted(decorator_names(data))))
+                self.keep(scan_key(entry), result, encode_result(result))
+            else:
+                yield ScanTask(scan_key(entry), entry.path, data)
+
+    def keep(self, key: str, result: ScanResult, data: bytes) -> None:
+        self.results[key] = result
+        self.fresh[key] = CachedScan(blob=key, facts=data)
+
+    def read_renamed(self, entries: Sequence[Entry]) -> None:
+        """Read what the gate held back but uses a name under which the project offers jit."""
+        names = renamed_jits(self.facts(entries))
+        if not names:
+            return
+        held_back = []
+        for entry in entries:
+            result = self.results.get(scan_key(entry))
+            if isinstance(result, Gated) and names.intersection(result.decorators):
+                held_back.append(entry)
+        if held_back:
+            self.read(held_back, gated=False)
+
+    def facts(self, entries: Sequence[Entry]) -> Mapping[str, FileFacts]:
+        found = ((entry.path, self.results.get(scan_key(entry))) for entry in entries)
+        return {path: result.facts for path, result in found if isinstance(result, Parsed)}
+
+    def skips(self, entries: Sequence[Entry]) -> Iterator[ScanSkip]:
+        for entry in entries:
+            match self.results.get(scan_key(entry)):
+                case Unreadable(reason=reason):
+                    yield ScanSkip(path=entry.path, reason=reason)
+                case Parsed(facts=facts):
+                    for cell, reason in facts.skipped:
+                        yield ScanSkip(path=f"{entry.path}[{cell}]", reason=reason)
+
+
+def scan_key(entry: Entry) -> str:
+    """Return the key of an entry's cached scan: its blob, told apart by kind of file."""
+    return f"{entry.blob}.ipynb" if entry.path.endswith(".ipynb") else entry.blob
+
+
+def _decoded(cached: Mapping[str, bytes]) -> dict[str, ScanResult]:
+    found = {key: decode_result(data) for key, data in cached.items()}
+    return {key: result for key, result in found.items() if result is not None}

@@ -1,0 +1,50 @@
+"""What scanning one blob gives, as it is cached: facts, a note of the byte gate, or a skip."""
+
+from __future__ import annotations
+
+import msgspec
+
+from crawler.models import ScanSkip
+from crawler.scan.facts import FileFacts
+
+
+class Parsed(msgspec.Struct, frozen=True, array_like=True, tag="parsed"):
+    """The file was parsed."""
+
+    facts: FileFacts
+
+
+class Gated(msgspec.Struct, frozen=True, array_like=True, tag="gated"):
+    """The byte gate held the file back; `decorators` tell whether a renamed jit may be in it."""
+
+    decorators: tuple[str, ...]
+
+
+class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="unreadable"):
+    """The file cannot be parsed."""
+
+    reason: str
+
+
+ScanResult = Parsed | Gated | Unreadable
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[ScanResult] = msgspec.json.Decoder(ScanResult)
+
+
+def to_result(scanned: FileFacts | ScanSkip) -> ScanResult:
+    """Return the result that a scan of a file amounts to."""
+    return Unreadable(scanned.reason) if isinstance(scanned, ScanSkip) else Parsed(scanned)
+
+
+def encode_result(result: ScanResult) -> bytes:
+    """Return a result as bytes for the cache or another process."""
+    return _ENCODER.encode(result)
+
+
+def decode_result(data: bytes) -> ScanResult | None:
+    """Return what `encode_result` wrote; None for anything else, which is then scanned anew."""
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
