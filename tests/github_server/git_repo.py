@@ -7,24 +7,30 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-AUTHOR = "Ada Example <ada@example.org>"
+NAME, EMAIL = "Ada Example", "ada@example.org"
 EPOCH = 1_700_000_000
 
 
 def git(*args: str, cwd: Path, stdin: bytes = b"") -> str:
-    """Run git in `cwd`, away from the user's configuration; return what it printed."""
+    """Run git in `cwd`, away from the user's configuration; return what it printed, stripped."""
+    return git_bytes(*args, cwd=cwd, stdin=stdin).decode(errors="surrogateescape").strip()
+
+
+def git_bytes(*args: str, cwd: Path, stdin: bytes = b"") -> bytes:
+    """Run git as `git` does; return the very bytes it printed."""
     done = subprocess.run(
         ("git", *args), cwd=cwd, input=stdin, capture_output=True, check=False, env=git_env()
     )
     if done.returncode:
         raise AssertionError(f"git {' '.join(args)}: {done.stderr.decode(errors='replace')}")
-    return done.stdout.decode(errors="surrogateescape").strip()
+    return done.stdout
 
 
 def git_env() -> dict[str, str]:
     """Return an environment without any configuration of the machine's user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return kept | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
+    who = {"GIT_COMMITTER_NAME": NAME, "GIT_COMMITTER_EMAIL": EMAIL}
+    return kept | who | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
 
 
 def init_bare(path: Path, branch: str = "main") -> Path:
@@ -49,7 +55,7 @@ def commit(
     ref = f"refs/heads/{branch}"
     parent = None if orphan else head_of(path, branch)
     count = git("rev-list", "--all", "--count", cwd=path)
-    stream = [f"commit {ref}\n", f"committer {AUTHOR} {EPOCH + int(count) * 60} +0000\n"]
+    stream = [f"commit {ref}\n", f"committer {NAME} <{EMAIL}> {EPOCH + int(count) * 60} +0000\n"]
     stream.append(f"data {len(message.encode())}\n{message}\n")
     if parent:
         stream.append(f"from {parent}\n")
