@@ -1,0 +1,146 @@
+"""Opening an index file: DuckDB settings, schema versions, errors in plain words."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from index.errors import StoreError
+
+MIGRATIONS = tuple(sorted((Path(__file__).parent / "migrations").glob("[0-9]*.sql")))
+SCHEMA_VERSION = len(MIGRATIONS)
+
+_NO_DOWNLOADS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    # Python variables of the caller are no tables.
+    "python_enable_replacements": "false",
+}
+_READING = _NO_DOWNLOADS
+# Files written by DuckDB 2 with its own defaults cannot be read by DuckDB 1.
+_WRITING = _NO_DOWNLOADS | {"storage_compatibility_version": "v1.2.0"}
+_SEALED = _READING | {
+    "enable_external_access": "false",
+    "temp_directory": "",
+    "memory_limit": "2GB",
+    "lock_configuration": "true",
+}
+
+
+def open_index(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to the index at `path`.
+
+    A sealed connection reaches no file but the index and no network, spills nothing to disk,
+    and its settings cannot be changed.
+
+    Raises:
+        StoreError: there is no index at `path`, another program is writing it, or its schema is
+            not this program's.
+    """
+    with storage_errors(path):
+        con = connect_for_reading(path, sealed=sealed)
+    try:
+        version = schema_version(con, path)
+        if version < SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: this index has schema {version}, older than this program's "
+                f"{SCHEMA_VERSION}; `triton-index crawl` brings it up to date"
+            )
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def connect_for_reading(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to whatever database is at `path`."""
+    return duckdb.connect(path, read_only=True, config=_SEALED if sealed else _READING)
+
+
+def connect_for_writing(path: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection that owns the database at `path`, made if there is none."""
+    return duckdb.connect(path, config=_WRITING)
+
+
+def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Return the number of the last migration that the index has seen.
+
+    Raises:
+        StoreError: the database is no index, or was written by a newer program.
+    """
+    try:
+        value = read_meta(con, "schema_version")
+    except duckdb.CatalogException:
+        value = None
+    except duckdb.Error as error:
+        raise StoreError(_explain(path, error)) from error
+    if value is None or not value.isdecimal():
+        raise StoreError(
+            f"{path}: a DuckDB database, but no triton-index; name another file with --db"
+        )
+    if int(value) > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: this index has schema {value}, newer than this program's {SCHEMA_VERSION}; "
+            "upgrade triton-index, or name another file with --db"
+        )
+    return int(value)
+
+
+def migrate(con: duckdb.DuckDBPyConnection, *, since: int) -> None:
+    """Bring a database from schema `since` (0: blank) to the latest, all of it or nothing."""
+    if since == SCHEMA_VERSION:
+        return
+    con.begin()
+    if since == 0:
+        con.execute("CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)")
+    for migration in MIGRATIONS[since:]:
+        con.execute(migration.read_text(encoding="utf-8"))
+    write_meta(con, "schema_version", str(SCHEMA_VERSION))
+    con.commit()
+
+
+def read_meta(con: duckdb.DuckDBPyConnection, key: str) -> str | None:
+    """Return a fact the index keeps about itself, None if it was never written."""
+    row = con.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_meta(con: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
+    """Keep a fact about the index itself."""
+    con.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what DuckDB or the file system say about `path` into one line of `StoreError`."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: duckdb.Error | OSError) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    number = error.errno if isinstance(error, OSError) else None
+    if "Could not set lock" in text:
+        pid = re.search(r"PID (\d+)", text)
+        who = f"another program (process {pid[1]})" if pid else "another program"
+        return f"{path}: {who} has this index open for writing; close it and try again"
+    if "not a valid DuckDB database" in text:
+        return f"{path}: not a DuckDB database; name another file with --db"
+    if "database does not exist" in text or number == errno.ENOENT:
+        return f"{path}: no such file; check the path given with --db"
+    if "Is a directory" in text:
+        return f"{path}: a folder, not an index file; name a file with --db"
+    if "only read versions" in text or "newer version of DuckDB" in text:
+        return f"{path}: written by a newer DuckDB; upgrade the duckdb package"
+    if "No space left" in text or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{path}: no space left to write it; make room and run the command again"
+    if "Permission denied" in text or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: no permission; name a file that you may write with --db"
+    return f"{path}: {text}; run the command again, or name another file with --db"

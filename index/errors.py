@@ -1,0 +1,13 @@
+"""What goes wrong around the index. Every message says what, where, and what to do next."""
+
+from __future__ import annotations
+
+from crawler.errors import TritonIndexError
+
+
+class StoreError(TritonIndexError):
+    """The index cannot be opened, read or written; what it held before is untouched."""
+
+
+class QueryError(TritonIndexError):
+    """A question to the index is malformed or not allowed."""

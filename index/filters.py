@@ -1,0 +1,97 @@
+"""What narrows a search besides its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from index.errors import QueryError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a kernel must be to be found.
+
+    It must have all of the ops, tags, features and dtypes, and one each of the repositories,
+    licences, roles and dialects, where any are named. A kernel of which a fact is not known
+    fails the filter that asks for it. Removed kernels are never found, tests only on request.
+    """
+
+    ops: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    repos: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    dialects: tuple[str, ...] = ()
+    triton: str | None = None
+    verified: bool = False
+    has_backward: bool = False
+    include_tests: bool = False
+
+
+def condition(con: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[str, dict[str, object]]:
+    """Return the SQL condition on a row `k` of the view `kernels`, and the values it binds.
+
+    Raises:
+        QueryError: the Triton version is none.
+    """
+    values: dict[str, object] = {
+        f"filter_{name}": [value.lower() for value in getattr(filters, name)]
+        for name in _CONDITIONS
+        if getattr(filters, name)
+    }
+    clauses = ["k.removed_at IS NULL", *_flags(filters)]
+    clauses += (_CONDITIONS[name.removeprefix("filter_")] for name in values)
+    if filters.triton is not None:
+        oldest, newest = _triton_bounds(con, filters.triton)
+        values |= {"triton_oldest": oldest, "triton_newest": newest}
+        clauses.append(_TRITON)
+    return " AND ".join(clauses), values
+
+
+def _flags(filters: Filters) -> Iterator[str]:
+    if not filters.include_tests:
+        yield "k.is_test IS NOT TRUE"
+    if filters.verified:
+        yield "k.verified.result = 'passed'"
+    if filters.has_backward:
+        yield "k.backward IS NOT NULL"
+
+
+def _triton_bounds(con: duckdb.DuckDBPyConnection, wanted: str) -> tuple[list[str], list[str]]:
+    """Return the values of `triton_min` and of `triton_max` that allow the wanted release."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        release = Version(wanted)
+    except InvalidVersion as error:
+        raise QueryError(f"--triton {wanted}: not a version; give one like 3.4") from error
+    oldest = con.execute("SELECT DISTINCT triton_min FROM kernels WHERE triton_min IS NOT NULL")
+    within = [text for (text,) in oldest.fetchall() if Version(text) <= release]
+    newest = con.execute("SELECT DISTINCT triton_max FROM kernels WHERE triton_max IS NOT NULL")
+    return within, [text for (text,) in newest.fetchall() if Version(text) >= release]
+
+
+_CONDITIONS = {
+    "ops": "list_has_all(list_transform(k.ops, lambda v: lower(v)), $filter_ops)",
+    "tags": "list_has_all(list_transform(k.tags, lambda v: lower(v)), $filter_tags)",
+    "features": "list_has_all(list_transform(k.features, lambda v: lower(v)), $filter_features)",
+    "dtypes": "list_has_all(list_transform(k.dtypes, lambda v: lower(v)), $filter_dtypes)",
+    # `owner/name`, or the name alone.
+    "repos": "(list_contains($filter_repos, lower(k.repo)) "
+    "OR list_contains($filter_repos, regexp_extract(lower(k.repo), '[^/:]*$')))",
+    # One of the licences of an expression like `Apache-2.0 OR MIT`, or all of it as written.
+    "licenses": "(list_contains($filter_licenses, lower(k.license)) OR list_has_any("
+    "$filter_licenses, regexp_split_to_array(lower(k.license), '[ ()]+')))",
+    "roles": "list_contains($filter_roles, k.role)",
+    "dialects": "list_contains($filter_dialects, k.dialect)",
+}
+
+_TRITON = (
+    "list_contains($triton_oldest, k.triton_min) "
+    "AND (k.triton_max IS NULL OR list_contains($triton_newest, k.triton_max))"
+)

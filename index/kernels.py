@@ -1,0 +1,86 @@
+# ruff: noqa: S608 (statements are put together from names of our own; values are bound)
+"""Kernel records, as every command shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import duckdb
+
+from index.table import Table
+
+# The view `kernels`, and the keys of the JSON, in this order.
+KERNEL_COLUMNS = (
+    "id",
+    "repo",
+    "path",
+    "cell",
+    "qualname",
+    "name",
+    "dialect",
+    "form",
+    "role",
+    "start_line",
+    "def_line",
+    "end_line",
+    "commit",
+    "permalink",
+    "summary",
+    "docstring",
+    "params",
+    "autotune",
+    "heuristics",
+    "decorators",
+    "tl_calls",
+    "features",
+    "dtypes",
+    "ops",
+    "tags",
+    "triton_min",
+    "triton_max",
+    "triton_declared",
+    "license",
+    "authors",
+    "stars",
+    "is_test",
+    "is_generated",
+    "launchers",
+    "usage",
+    "backward",
+    "forward",
+    "clone_group",
+    "n_copies",
+    "origin",
+    "first_seen",
+    "last_seen",
+    "removed_at",
+    "verified",
+)
+
+
+def fetch_kernels(
+    con: duckdb.DuckDBPyConnection, ids: Sequence[str], columns: Sequence[str] = KERNEL_COLUMNS
+) -> Table:
+    """Return these columns of these kernels, in the order of the ids."""
+    named = ", ".join(f'k."{column}"' for column in columns)
+    rows = con.execute(
+        f"SELECT k.id, {named} FROM kernels AS k WHERE k.id IN (SELECT unnest(?::VARCHAR[]))",
+        [list(ids)],
+    ).fetchall()
+    place = {id: n for n, id in enumerate(ids)}
+    rows.sort(key=lambda row: place[row[0]])
+    return Table(columns=tuple(columns), rows=tuple(plain_row(columns, row[1:]) for row in rows))
+
+
+def plain_row(columns: Sequence[str], row: Sequence[object]) -> tuple[object, ...]:
+    """Return a row of the view with its autotune configs read; DuckDB gives them as JSON text."""
+    return tuple(
+        _plain_autotune(value) if column == "autotune" and isinstance(value, dict) else value
+        for column, value in zip(columns, row, strict=True)
+    )
+
+
+def _plain_autotune(autotune: dict[str, object]) -> dict[str, object]:
+    configs = autotune["configs"]
+    return autotune | {"configs": json.loads(configs) if isinstance(configs, str) else []}

@@ -1,0 +1,151 @@
+-- Times are UTC. Lists are empty rather than null; null means unknown.
+
+CREATE TABLE repos (
+    name VARCHAR PRIMARY KEY,
+    location VARCHAR NOT NULL,      -- the SOURCE word that reaches it again
+    status VARCHAR NOT NULL,        -- of the last crawl
+    commit VARCHAR,                 -- null until it was scanned whole once
+    version VARCHAR,
+    scanner_version VARCHAR,
+    first_crawled_at TIMESTAMP NOT NULL,
+    last_crawled_at TIMESTAMP NOT NULL,
+    last_seen_at TIMESTAMP,         -- the last crawl that saw its content
+    files_seen INTEGER NOT NULL DEFAULT 0,
+    files_parsed INTEGER NOT NULL DEFAULT 0,
+    kernels INTEGER NOT NULL DEFAULT 0,
+    error VARCHAR,
+    stars INTEGER,
+    license VARCHAR
+);
+
+-- No key on the id: the writer alone inserts, checks it, and rewrites rows in bulk.
+CREATE TABLE kernel_rows (
+    id VARCHAR NOT NULL,
+    repo VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    cell INTEGER,
+    qualname VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    dialect VARCHAR NOT NULL,
+    form VARCHAR NOT NULL,
+    role VARCHAR NOT NULL,
+    start_line INTEGER NOT NULL,
+    def_line INTEGER NOT NULL,
+    end_line INTEGER NOT NULL,
+    commit VARCHAR NOT NULL,
+    permalink VARCHAR NOT NULL,
+    summary VARCHAR,
+    docstring VARCHAR,
+    params STRUCT("name" VARCHAR, kind VARCHAR, "default" VARCHAR)[] NOT NULL,
+    autotune STRUCT(n_configs BIGINT, "key" VARCHAR[], configs JSON),
+    heuristics VARCHAR[] NOT NULL,
+    decorators VARCHAR[] NOT NULL,
+    tl_calls VARCHAR[] NOT NULL,
+    features VARCHAR[] NOT NULL DEFAULT [],
+    dtypes VARCHAR[] NOT NULL DEFAULT [],
+    ops VARCHAR[] NOT NULL DEFAULT [],
+    tags VARCHAR[] NOT NULL DEFAULT [],
+    triton_min VARCHAR,
+    triton_max VARCHAR,
+    triton_declared VARCHAR,
+    license VARCHAR,
+    authors VARCHAR[] NOT NULL DEFAULT [],
+    is_test BOOLEAN,
+    is_generated BOOLEAN,
+    launchers VARCHAR[] NOT NULL,
+    usage VARCHAR,
+    backward VARCHAR,
+    forward VARCHAR,
+    clone_group VARCHAR,
+    n_copies INTEGER,
+    origin VARCHAR,
+    first_seen TIMESTAMP NOT NULL,
+    last_seen TIMESTAMP,            -- set when it vanishes; until then its repository's
+    removed_at TIMESTAMP,
+    verified STRUCT("result" VARCHAR, gpu VARCHAR, torch VARCHAR, triton VARCHAR),
+    calls VARCHAR[] NOT NULL,
+    uses STRUCT("name" VARCHAR, keywords VARCHAR[], is_call BOOLEAN, guards VARCHAR[])[] NOT NULL,
+    source VARCHAR NOT NULL
+);
+
+CREATE VIEW kernels AS
+SELECT
+    k.id, k.repo, k.path, k.cell, k.qualname, k.name, k.dialect, k.form, k.role,
+    k.start_line, k.def_line, k.end_line, k.commit, k.permalink, k.summary, k.docstring,
+    k.params, k.autotune, k.heuristics, k.decorators, k.tl_calls, k.features, k.dtypes,
+    k.ops, k.tags, k.triton_min, k.triton_max, k.triton_declared,
+    coalesce(k.license, r.license) AS license, k.authors, r.stars, k.is_test, k.is_generated,
+    k.launchers, k.usage, k.backward, k.forward, k.clone_group, k.n_copies, k.origin,
+    k.first_seen, coalesce(k.last_seen, r.last_seen_at) AS last_seen, k.removed_at, k.verified
+FROM kernel_rows AS k
+LEFT JOIN repos AS r ON r.name = k.repo;
+
+CREATE TABLE skips (
+    repo VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL
+);
+
+-- The blobs of each repository's candidate files: their scans are kept, all others dropped.
+CREATE TABLE repo_blobs (
+    repo VARCHAR NOT NULL,
+    blob VARCHAR NOT NULL
+);
+
+CREATE TABLE scan_cache (
+    blob VARCHAR NOT NULL,
+    scanner_version VARCHAR NOT NULL,
+    facts BLOB NOT NULL
+);
+
+CREATE TABLE runs (
+    run_id VARCHAR PRIMARY KEY,
+    started_at TIMESTAMP NOT NULL,
+    finished_at TIMESTAMP,          -- null: cut short
+    seconds DOUBLE
+);
+
+CREATE TABLE run_repos (
+    run_id VARCHAR NOT NULL,
+    repo VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    commit VARCHAR,
+    files_seen INTEGER NOT NULL,
+    files_parsed INTEGER NOT NULL,
+    kernels INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    skipped STRUCT(path VARCHAR, reason VARCHAR)[] NOT NULL,
+    requests INTEGER NOT NULL,
+    error VARCHAR,
+    renamed_from VARCHAR
+);
+
+CREATE TABLE changes (
+    run_id VARCHAR NOT NULL,
+    repo VARCHAR NOT NULL,
+    id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,          -- added, changed, moved, removed, returned
+    previous_id VARCHAR             -- of a moved kernel
+);
+
+-- What follows is derived from kernel_rows and made anew whenever they change.
+
+CREATE TABLE search_documents (
+    num INTEGER NOT NULL,
+    id VARCHAR NOT NULL,
+    joined_name VARCHAR NOT NULL    -- the name's words without noise, written together
+);
+
+CREATE TABLE search_postings (
+    term VARCHAR NOT NULL,
+    num INTEGER NOT NULL,
+    weight FLOAT NOT NULL
+);
+
+CREATE TABLE search_words (
+    word VARCHAR NOT NULL,          -- as written, lower case
+    term VARCHAR NOT NULL,          -- what it is compared by; a joined word: its parts' with +
+    n INTEGER NOT NULL              -- how often it occurs; 0: only ever written apart
+);

@@ -1,0 +1,152 @@
+"""Ranked search: which kernels answer a question, the likeliest first.
+
+A kernel's score is BM25 over the fields of `index.search_tables`, summed over what the question
+asks for, times what speaks for the kernel itself. It is found when it has more than half of what
+is asked (all of one or two things); where no kernel has, when it has any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import duckdb
+
+from index.filters import Filters, condition
+from index.search_tables import join_terms
+from index.wording import Wording, suggest, understand
+
+# How slowly further hits of one term stop counting.
+SATURATION = 2.0
+# What it is worth to have all parts of a joined word, but not side by side.
+APART_SHARE = 0.5
+# What it is worth to be named exactly as asked.
+EXACT_NAME = 1.6
+# What a kernel is worth beside one that differs from it in nothing else.
+DEVICE_FUNCTION_SHARE = 0.7
+UNKNOWN_ROLE_SHARE = 0.9
+TEST_SHARE = 0.5
+GENERATED_SHARE = 0.7
+
+
+class Sort(StrEnum):
+    """The order of what is found."""
+
+    RELEVANCE = "relevance"
+    STARS = "stars"
+    RECENT = "recent"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The ids of the kernels that answer, in order; for words nobody wrote, what is near them."""
+
+    ids: tuple[str, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def search(
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    *,
+    filters: Filters | None = None,
+    sort: Sort = Sort.RELEVANCE,
+    limit: int | None = None,
+) -> Found:
+    """Return the kernels that answer the query; an empty one asks for all that pass the filters.
+
+    Equal ones come in the order of their stars, then of their ids.
+
+    Raises:
+        QueryError: a filter is malformed.
+    """
+    where, values = condition(con, filters or Filters())
+    order = f"ORDER BY {_ORDERS[sort]} LIMIT $limit"
+    values["limit"] = limit
+    if not query.strip():
+        rows = con.execute(f"{_ALL} WHERE {where} {order}", values).fetchall()
+        return Found(ids=tuple(id for (id,) in rows))
+    wording = understand(con, query)
+    statement = f"{_SCORED} WHERE {where} AND matched >= $required {order}"
+    values |= _bindings(wording)
+    asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
+    rows = []
+    for required in dict.fromkeys((asked // 2 + 1, 1)):
+        rows = con.execute(statement, values | {"required": required}).fetchall()
+        if rows:
+            break
+    unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
+    return Found(ids=tuple(id for (id,) in rows), unknown=unknown)
+
+
+def _bindings(wording: Wording) -> dict[str, object]:
+    """Return the values of `_SCORED`: one entry for each term that is looked for."""
+    all_common = all(concept.is_common for concept in wording.concepts)
+    wanted = [
+        {"n": n, "term": term, "parts": parts, "counts": all_common or not concept.is_common}
+        for n, concept in enumerate(wording.concepts)
+        for term, parts in ((concept.term, 0), *((p, len(concept.parts)) for p in concept.parts))
+    ]
+    return {
+        "wanted": wanted,
+        "joined": join_terms(c.term for c in wording.concepts if not c.is_common),
+        "saturation": SATURATION,
+        "apart_share": APART_SHARE,
+        "exact_name": EXACT_NAME,
+        "device_function_share": DEVICE_FUNCTION_SHARE,
+        "unknown_role_share": UNKNOWN_ROLE_SHARE,
+        "test_share": TEST_SHARE,
+        "generated_share": GENERATED_SHARE,
+    }
+
+
+_ORDERS = {
+    Sort.RELEVANCE: "score DESC, k.stars DESC NULLS LAST, k.id",
+    Sort.STARS: "k.stars DESC NULLS LAST, score DESC, k.id",
+    Sort.RECENT: "k.first_seen DESC, score DESC, k.stars DESC NULLS LAST, k.id",
+    Sort.NAME: "lower(k.name), k.name, k.stars DESC NULLS LAST, k.id",
+}
+
+_ALL = """
+SELECT k.id FROM (SELECT *, CASE role
+    WHEN 'device_function' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END AS score FROM kernels) AS k
+"""
+
+# Scores are whole millionths: the order in which threads add must not show.
+_SCORED = """
+WITH wanted AS (
+    SELECT unnest($wanted::STRUCT(n INTEGER, term VARCHAR, parts INTEGER, counts BOOLEAN)[],
+        recursive := true)
+), posting AS (
+    SELECT * FROM search_postings WHERE term IN (SELECT term FROM wanted)
+), rarity AS (
+    SELECT term, ln(1 + (total - count(*) + 0.5) / (count(*) + 0.5)) AS rarity
+    FROM posting, (SELECT count(*) AS total FROM search_documents)
+    GROUP BY term, total
+), hit AS (
+    SELECT w.n, w.parts, w.counts, p.num,
+        (1e6 * rarity * p.weight * (1 + $saturation) / (p.weight + $saturation))::BIGINT AS score
+    FROM wanted AS w JOIN posting AS p USING (term) JOIN rarity USING (term)
+), concept AS (
+    SELECT n, counts, num, greatest(
+        max(score) FILTER (parts = 0),
+        CASE WHEN count(*) FILTER (parts > 0) = max(parts)
+            THEN ($apart_share * sum(score) FILTER (parts > 0))::BIGINT END
+    ) AS score
+    FROM hit GROUP BY n, counts, num
+), kernel AS (
+    SELECT num, sum(score) AS score, count(*) FILTER (counts) AS matched
+    FROM concept WHERE score IS NOT NULL GROUP BY num
+)
+SELECT k.id
+FROM (
+    SELECT kernels.*, matched, score
+        * CASE WHEN d.joined_name = $joined THEN $exact_name ELSE 1 END
+        * CASE role WHEN 'device_function' THEN $device_function_share
+            WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
+        * CASE WHEN is_test THEN $test_share ELSE 1 END
+        * CASE WHEN is_generated THEN $generated_share ELSE 1 END AS score
+    FROM kernel JOIN search_documents AS d USING (num) JOIN kernels ON kernels.id = d.id
+) AS k
+"""

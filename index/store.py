@@ -1,0 +1,205 @@
+"""The one writer of the index.
+
+A source is one transaction. Nothing is published while a crawl runs: readers see whole runs, and
+what a killed crawl had finished is taken up by the next (see `index.working`), so publishing in
+between would buy nothing for the copies of the index that it costs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from crawler.models import (
+    CrawledRepo,
+    CrawlReport,
+    KernelRecord,
+    KnownRepo,
+    RepoReport,
+    ScanSkip,
+)
+from index.bookkeeping import WHOLE, drop_unused_scans, save_files, save_repo, save_report
+from index.database import storage_errors
+from index.merging import Merge, merge_kernels
+from index.search_tables import mark_search_stale, refresh_search
+from index.staging import Staging, clean_text
+from index.working import WorkingCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One crawl in progress."""
+
+    id: str
+    started_at: datetime
+
+
+class Store:
+    """An index open for writing; answers, as `KnownState`, what earlier crawls left.
+
+    Leaving the `with` block publishes what was saved. After an error nothing is published, and
+    the sources that were saved wait beside the index for the next writer; an interruption from
+    the keyboard publishes them. Safe to use from several threads.
+    """
+
+    def __init__(self, copy: WorkingCopy, con: duckdb.DuckDBPyConnection) -> None:
+        self._copy = copy
+        self._con = con
+        self._staging = Staging(con, copy.staging)
+        self._turn = RLock()
+
+    @classmethod
+    def open_for_writing(cls, path: Path, *, seed: Path | None = None) -> Self:
+        """Return the store of the index at `path`; a new index starts from `seed` or blank.
+
+        Raises:
+            StoreError: another writer is at work, `path` is no index or one of a newer schema,
+                or its folder cannot be written.
+        """
+        copy = WorkingCopy(path, seed)
+        return cls(copy, copy.open())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                self._publish()
+        finally:
+            self._copy.close()
+
+    def repo(self, name: str) -> KnownRepo | None:
+        """Return what is known of this repository, None if it was never scanned whole."""
+        rows = self._fetch(
+            "SELECT name, commit, scanner_version, location FROM repos "
+            "WHERE name = ? AND commit IS NOT NULL",
+            clean_text(name),
+        )
+        return next(
+            (
+                KnownRepo(name=name, commit=commit, scanner_version=scanner, location=location)
+                for name, commit, scanner, location in rows
+            ),
+            None,
+        )
+
+    def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
+        """Return the cached facts of those of the blobs that this scanner version has read."""
+        rows = self._fetch(
+            "SELECT blob, facts FROM scan_cache "
+            "WHERE scanner_version = ? AND blob IN (SELECT unnest(?::VARCHAR[]))",
+            scanner_version,
+            list(blobs),
+        )
+        return dict(rows)
+
+    def begin_run(self) -> Run:
+        """Record that a crawl begins; its moment dates all that it finds."""
+        started_at = datetime.now(UTC)
+        run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        with self._transaction() as con:
+            con.execute(
+                "INSERT INTO runs (run_id, started_at) VALUES (?, ?)", [run_id, _utc(started_at)]
+            )
+        return Run(id=run_id, started_at=started_at)
+
+    def save(self, crawled: CrawledRepo, run: Run) -> RepoReport:
+        """Store all that one source gave, or nothing of it; return what that changed.
+
+        Raises:
+            StoreError: the disk or the database refused; sources saved before are safe.
+        """
+        crawled = _without_doubles(crawled)
+        with self._transaction() as con:
+            merge = self._save_kernels(crawled, run) if crawled.status in WHOLE else Merge()
+            if crawled.status in WHOLE:
+                save_files(con, self._staging, crawled)
+            save_repo(con, crawled, _utc(run.started_at))
+            return save_report(con, self._staging, crawled, merge, run.id)
+
+    def finish_run(self, run: Run, repos: Sequence[RepoReport]) -> CrawlReport:
+        """Record that a crawl has ended; return the report on all of it."""
+        finished_at = datetime.now(UTC)
+        seconds = round((finished_at - run.started_at).total_seconds(), 3)
+        with self._transaction() as con:
+            con.execute(
+                "UPDATE runs SET finished_at = ?, seconds = ? WHERE run_id = ?",
+                [_utc(finished_at), seconds, run.id],
+            )
+        return CrawlReport(
+            run_id=run.id, started_at=run.started_at, seconds=seconds, repos=tuple(repos)
+        )
+
+    def _save_kernels(self, crawled: CrawledRepo, run: Run) -> Merge:
+        known = self.repo(crawled.name)
+        self._staging.load_kernels(crawled.kernels)
+        merge = merge_kernels(
+            self._con,
+            self._staging,
+            clean_text(crawled.name),
+            run_id=run.id,
+            at=_utc(run.started_at),
+            is_same_scanner=known is None or known.scanner_version == crawled.scanner_version,
+        )
+        if merge.rows:
+            mark_search_stale(self._con)
+        return merge
+
+    def _publish(self) -> None:
+        with self._transaction() as con:
+            drop_unused_scans(con)
+            refresh_search(con, self._staging)
+        self._copy.publish()
+
+    def _fetch(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._turn, storage_errors(self._copy.path):
+            return self._con.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._turn, storage_errors(self._copy.path):
+            self._con.begin()
+            try:
+                yield self._con
+            except BaseException:
+                with suppress(duckdb.Error):
+                    self._con.rollback()
+                raise
+            self._con.commit()
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return an aware moment as the index keeps it: UTC, unmarked."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _without_doubles(crawled: CrawledRepo) -> CrawledRepo:
+    """Return the source with one kernel an id; the others become skips.
+
+    Only names that UTF-8 cannot carry, or that were made to, can come out as one id.
+    """
+    kernels: dict[str, KernelRecord] = {}
+    doubles: list[ScanSkip] = []
+    for kernel in crawled.kernels:
+        if kernels.setdefault(clean_text(kernel.id), kernel) is not kernel:
+            reason = f"{kernel.qualname}: its id belongs to another definition"
+            doubles.append(ScanSkip(path=kernel.path, reason=reason))
+    if not doubles:
+        return crawled
+    skipped = (*crawled.skipped, *doubles)
+    return replace(crawled, kernels=tuple(kernels.values()), skipped=skipped)

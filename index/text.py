@@ -1,0 +1,102 @@
+"""Words of identifiers and prose, as search compares them. Pure.
+
+An identifier falls apart where its writer joined it: `rms_norm_fwd`, `RMSNormFwd` and
+`rms norm fwd` are the same three words. That `rmsnorm` is two of them can be read nowhere; it is
+learned from those who wrote them apart (see `index.search_tables`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+
+# Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.
+LONGEST_TEXT = 4_000
+LONGEST_WORD = 40
+
+# Stands between phrases, so that the last word of one and the first of the next are no pair.
+BREAK = "|"
+# Stands between the words of one camel-case token, which is also a joined spelling of them.
+JOINT = "+"
+
+# Short and inflected forms that stemming does not bring together, and what they stand for.
+SHORT_FORMS = {
+    "attn": "attention",
+    "bwd": "backward",
+    "conv": "convolution",
+    "dequant": "dequantize",
+    "dequantization": "dequantize",
+    "fwd": "forward",
+    "idx": "index",
+    "indices": "index",
+    "matrices": "matrix",
+    "normalisation": "norm",
+    "normalise": "norm",
+    "normalization": "norm",
+    "normalize": "norm",
+    "normalized": "norm",
+    "ptr": "pointer",
+    "quant": "quantize",
+    "quantisation": "quantize",
+    "quantization": "quantize",
+    "reduction": "reduce",
+    "vec": "vector",
+}
+
+_STOP = (
+    "a an and any are as at be by can do does find for from get have how i in into is it me my "
+    "need of on or our show some that the their there this to use uses using via want we what "
+    "when which who with write you your"
+)
+_COMMON = (
+    "code efficient example fast function functions gpu implementation impl jit kernel kernels "
+    "op operation operator ops optimized python pytorch torch triton"
+)
+# Words of a question that say nothing of a kernel.
+STOP_WORDS = frozenset(_STOP.split())
+# Words that nearly every kernel has somewhere: welcome in a question, required of no answer.
+COMMON_WORDS = frozenset(_COMMON.split())
+
+_TOKEN = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def normalise(text: str) -> str:
+    """Return the words of a text, lower case, with a blank between.
+
+    Parts of a camel-case token are joined by `+`: `RMSNorm of x_ptr` gives `rms+norm of x ptr`.
+    """
+    return " ".join(map(_split_token, _TOKEN.findall(text[:LONGEST_TEXT])))
+
+
+def normalise_phrases(phrases: Iterable[str]) -> str:
+    """Return the words of several texts, kept apart from each other by `|`."""
+    return f" {BREAK} ".join(filter(None, map(normalise, phrases)))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, camel-case tokens taken apart."""
+    return normalise(text).replace(JOINT, " ").split()
+
+
+@lru_cache(maxsize=100_000)
+def term(word: str) -> str:
+    """Return what a word is compared by: its stem, its short form written out."""
+    plain = word if word in SHORT_FORMS else word.removesuffix("s")
+    return _stem()(SHORT_FORMS.get(plain, word))
+
+
+@lru_cache(maxsize=100_000)
+def _split_token(token: str) -> str:
+    return _CAMEL.sub(JOINT, token).lower()[:LONGEST_WORD].rstrip(JOINT)
+
+
+@cache
+def _stem() -> Callable[[str], str]:
+    # By its module: `snowballstemmer.stemmer()` hands out a compiled one, of another version,
+    # wherever one is installed.
+    from snowballstemmer.english_stemmer import EnglishStemmer  # type: ignore[import-untyped]
+
+    stem: Callable[[str], str] = EnglishStemmer().stemWord
+    return stem

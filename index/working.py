@@ -1,0 +1,155 @@
+"""The working copy: an index is written beside the published one and moved into its place.
+
+Readers keep the file they opened, a crawl that is killed leaves the published index whole, and
+the copy it leaves behind is taken up by the next one. One generation number ties a copy to the
+published index it was made from: a copy of any other is worthless and thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from index.database import (
+    SCHEMA_VERSION,
+    connect_for_reading,
+    connect_for_writing,
+    migrate,
+    read_meta,
+    schema_version,
+    storage_errors,
+    write_meta,
+)
+from index.errors import StoreError
+
+# A `parent` that no generation has: the copy began blank.
+_BLANK = "blank"
+
+
+class WorkingCopy:
+    """A private, writable copy of the index at `path`; only its holder can write the index.
+
+    Where there is no index at `path` yet, the copy starts from `seed`, or blank without one.
+    """
+
+    def __init__(self, path: Path, seed: Path | None = None) -> None:
+        self.path = path.resolve()
+        self.building = self.path.with_name(f"{self.path.name}.building")
+        self.staging = self.path.with_name(f"{self.path.name}.staging")
+        self._seed = seed
+        self._lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=0)
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Return the connection to the copy; what a killed holder left is taken up.
+
+        Raises:
+            StoreError: another writer is at work, the published index cannot be read, or the
+                folder cannot be written.
+        """
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._acquire()
+        try:
+            with storage_errors(self.path):
+                base = self._base()
+                generation = _BLANK if base is None else _generation(base)
+                self._con = self._adopt(generation) or self._begin(base, generation)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._con
+
+    def publish(self) -> None:
+        """Move the copy into the place of the index; readers from now on see it."""
+        con = self._connection()
+        with storage_errors(self.path):
+            write_meta(con, "generation", uuid.uuid4().hex)
+            con.execute("CHECKPOINT")
+            self._disconnect()
+            _sync(self.building)
+            self.building.replace(self.path)
+            _sync(self.path.parent)
+
+    def close(self) -> None:
+        """Release the index to other writers; a copy that was not published stays behind."""
+        try:
+            self._disconnect()
+        finally:
+            self.staging.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise StoreError(
+                f"{self.path}: another crawl is writing this index; "
+                "wait until it has ended, or write another file with --db"
+            ) from error
+
+    def _base(self) -> Path | None:
+        """Return the index to start from, None for a blank one."""
+        return self.path if self.path.exists() else self._seed
+
+    def _adopt(self, generation: str) -> duckdb.DuckDBPyConnection | None:
+        if not self.building.exists():
+            return None
+        with suppress(duckdb.Error, StoreError), ExitStack() as stack:
+            con = stack.enter_context(connect_for_writing(self.building))
+            # A copy of an older schema would need its own migration: begin afresh instead.
+            is_current = schema_version(con, self.building) == SCHEMA_VERSION
+            if is_current and read_meta(con, "parent") == generation:
+                stack.pop_all()
+                return con
+        return None
+
+    def _begin(self, base: Path | None, generation: str) -> duckdb.DuckDBPyConnection:
+        _wal(self.building).unlink(missing_ok=True)
+        self.building.unlink(missing_ok=True)
+        if base is not None:
+            # Under another name until it is whole: half a copy must not be taken up later.
+            shutil.copyfile(base, self.staging)
+            self.staging.replace(self.building)
+        con = connect_for_writing(self.building)
+        migrate(con, since=0 if base is None else schema_version(con, self.building))
+        write_meta(con, "parent", generation)
+        return con
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._con is None:
+            raise StoreError(f"{self.path}: the index is not open for writing")
+        return self._con
+
+    def _disconnect(self) -> None:
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+
+def _generation(base: Path) -> str:
+    with connect_for_reading(base) as con:
+        schema_version(con, base)
+        generation = read_meta(con, "generation") or "unnumbered"
+    if _wal(base).exists():
+        # Written by hand and not closed: fold its log in, or learn who still writes.
+        connect_for_writing(base).close()
+    return generation
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
