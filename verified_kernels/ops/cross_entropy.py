@@ -1,0 +1,380 @@
+"""Cross entropy of logits and class indices, averaged, forward and backward.
+
+The maths. For a row x of C logits and its class t, `loss = log(sum_j exp(x_j)) - x_t`: the
+softmax is never stored. Rows whose target is `ignore_index` count for nothing; the result is the
+mean of the others. Backward needs of each row only its log-sum-exp, which forward saves:
+`dx_j = (exp(x_j - lse) - [j = t]) * dloss / count`.
+
+Mapping. A vocabulary of 128,256 is too long for registers. Forward (`_forward`): a program walks
+one row in steps of BLOCK_N and keeps the maximum and the sum of exponentials *online*: when a
+step raises the maximum from m to m', the sum so far is scaled by exp(m - m'). `_mean` adds up the
+rows' losses in one program, always in the same order. Backward (`_backward`): every element of
+dx stands alone once lse is known, so a program takes BLOCK_N columns of one row.
+
+Traps. -inf is a legal logit (a masked class). A first step of nothing but -inf has m' = -inf, and
+exp(-inf - -inf) is NaN: shift by zero there. A target outside [0, C) must not be used as an
+address: its row gives NaN, which shows, where PyTorch stops with a device assertion. When every
+row is ignored the mean is 0 / 0 = NaN, as in PyTorch.
+
+What bounds it: memory. Forward reads the logits once; backward reads and writes them once. Saving
+the softmax, or fp32 logits, as compositions of simpler ops do, moves a multiple of that.
+
+Method: online log-sum-exp as in Milakov and Gimelshein, https://arxiv.org/abs/1805.02867.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from verified_kernels.launch import as_rows, check_float, wants_grad
+from verified_kernels.spec import (
+    Arguments,
+    Case,
+    Cost,
+    Draw,
+    Layout,
+    Mutant,
+    Spec,
+    ToleranceClass,
+    Values,
+)
+
+
+@triton.jit
+def _forward(
+    x_ptr,
+    target_ptr,
+    loss_ptr,
+    lse_ptr,
+    stride_xm,
+    n_cols,
+    ignore_index,
+    BLOCK_N: tl.constexpr,
+    STAGES: tl.constexpr,
+):
+    """loss[i] = lse[i] - x[i, target[i]], lse[i] = log(sum(exp(x[i, :]))), in fp32.
+
+    x [n_rows, n_cols] by row stride, target [n_rows] int64. Ignored rows have loss 0 and lse 0.
+    BLOCK_N spans a step along the row. Grid: (n_rows,).
+    """
+    # This program handles one row, from left to right.
+    row = tl.program_id(0).to(tl.int64)
+    target = tl.load(target_ptr + row)
+    if target == ignore_index:
+        tl.store(loss_ptr + row, 0.0)
+        tl.store(lse_ptr + row, 0.0)
+    else:
+        x_ptr += row * stride_xm
+        high = -float("inf")
+        total = 0.0
+        for start in tl.range(0, n_cols, BLOCK_N, num_stages=STAGES):
+            cols = start + tl.arange(0, BLOCK_N)
+            x = tl.load(x_ptr + cols, mask=cols < n_cols, other=-float("inf")).to(tl.float32)
+            higher = tl.maximum(high, tl.max(x, axis=0))
+            # Only -inf so far: shift by zero, since -inf - -inf is NaN.
+            shift = tl.where(higher == -float("inf"), 0.0, higher)
+            total = total * tl.exp(high - shift) + tl.sum(tl.exp(x - shift), axis=0)
+            high = higher
+        # The logarithm of zero: a row of nothing but -inf, whose loss is NaN as in PyTorch.
+        lse = high + tl.log(total)
+        valid = (target >= 0) & (target < n_cols)
+        at_target = tl.load(x_ptr + target, mask=valid, other=float("nan")).to(tl.float32)
+        tl.store(loss_ptr + row, lse - at_target)
+        tl.store(lse_ptr + row, lse)
+
+
+@triton.jit
+def _mean(loss_ptr, target_ptr, mean_ptr, count_ptr, n_rows, ignore_index, BLOCK_M: tl.constexpr):
+    """Stores mean = sum(loss) / count, count = number of targets that are not ignored, in fp32.
+
+    loss and target [n_rows]. BLOCK_M spans a step along the rows. Grid: (1,).
+    """
+    # This program handles all rows.
+    total = tl.zeros([BLOCK_M], tl.float32)
+    count = tl.zeros([BLOCK_M], tl.int32)
+    for start in range(0, n_rows, BLOCK_M):
+        rows = start + tl.arange(0, BLOCK_M)
+        total += tl.load(loss_ptr + rows, mask=rows < n_rows, other=0.0)
+        target = tl.load(target_ptr + rows, mask=rows < n_rows, other=ignore_index)
+        count += (target != ignore_index).to(tl.int32)
+    counted = tl.sum(count, axis=0).to(tl.float32)
+    mean = tl.sum(total, axis=0) / counted
+    tl.store(mean_ptr, mean.to(mean_ptr.dtype.element_ty))
+    tl.store(count_ptr, counted)
+
+
+@triton.jit
+def _backward(
+    x_ptr,
+    target_ptr,
+    lse_ptr,
+    dloss_ptr,
+    count_ptr,
+    dx_ptr,
+    stride_xm,
+    n_cols,
+    ignore_index,
+    BLOCK_N: tl.constexpr,
+):
+    """dx[i, j] = (exp(x[i, j] - lse[i]) - [j = target[i]]) * dloss / count; 0 where ignored.
+
+    x by row stride, dx contiguous, both [n_rows, n_cols]; dloss and count hold one number each.
+    BLOCK_N spans columns. Grid: (n_rows * cdiv(n_cols, BLOCK_N),). Computed in fp32.
+    """
+    # This program handles BLOCK_N columns of one row.
+    blocks = tl.cdiv(n_cols, BLOCK_N)
+    row = (tl.program_id(0) // blocks).to(tl.int64)
+    cols = (tl.program_id(0) % blocks) * BLOCK_N + tl.arange(0, BLOCK_N)
+    target = tl.load(target_ptr + row)
+    dx_ptrs = dx_ptr + row * n_cols + cols
+    if target == ignore_index:
+        zeros = tl.zeros([BLOCK_N], dx_ptr.dtype.element_ty)
+        tl.store(dx_ptrs, zeros, mask=cols < n_cols)
+    else:
+        scale = tl.load(dloss_ptr).to(tl.float32) / tl.load(count_ptr)
+        lse = tl.load(lse_ptr + row)
+        x = tl.load(x_ptr + row * stride_xm + cols, mask=cols < n_cols, other=-float("inf"))
+        softmax = tl.exp(x.to(tl.float32) - lse)
+        dx = (softmax - tl.where(cols == target, 1.0, 0.0)) * scale
+        tl.store(dx_ptrs, dx.to(dx_ptr.dtype.element_ty), mask=cols < n_cols)
+
+
+def forward_config(n_cols: int) -> tuple[int, int, int]:
+    """BLOCK_N, num_warps and stages of `_forward`."""
+    block_n = min(triton.next_power_of_2(n_cols), 8192)
+    return block_n, min(max(block_n // 1024, 1), 8), 2
+
+
+def backward_config(n_cols: int) -> tuple[int, int]:
+    """BLOCK_N and num_warps of `_backward`."""
+    block_n = min(triton.next_power_of_2(n_cols), 4096)
+    return block_n, min(max(block_n // 1024, 1), 4)
+
+
+def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean loss in x's dtype, the rows' log-sum-exp, and how many rows count."""
+    n_rows, n_cols = x.shape
+    loss, lse = torch.empty((2, n_rows), dtype=torch.float32, device=x.device)
+    mean = torch.empty((), dtype=x.dtype, device=x.device)
+    count = torch.empty((), dtype=torch.float32, device=x.device)
+    if n_rows:
+        block_n, num_warps, stages = forward_config(n_cols)
+        _forward[(n_rows,)](
+            x,
+            target,
+            loss,
+            lse,
+            x.stride(0),
+            n_cols,
+            ignore_index,
+            block_n,
+            stages,
+            num_warps=num_warps,
+        )
+    _mean[(1,)](loss, target, mean, count, n_rows, ignore_index, 2048, num_warps=8)
+    return mean, lse, count
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        mean, lse, count = _forward_pass(x, target, ignore_index)
+        ctx.save_for_backward(x, target, lse, count)
+        ctx.ignore_index = ignore_index
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, dloss: Tensor) -> tuple[Tensor, None, None]:
+        x, target, lse, count = ctx.saved_tensors
+        n_rows, n_cols = x.shape
+        dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+        if dx.numel():
+            block_n, num_warps = backward_config(n_cols)
+            _backward[(n_rows * triton.cdiv(n_cols, block_n),)](
+                x,
+                target,
+                lse,
+                dloss,
+                count,
+                dx,
+                x.stride(0),
+                n_cols,
+                ctx.ignore_index,
+                block_n,
+                num_warps=num_warps,
+            )
+        return dx, None, None
+
+
+def cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
+    """The mean cross entropy over rows not ignored, a scalar in logits' dtype; differentiable once.
+
+    logits [C], [N, C] or [N, C, d1, ...] and int64 target of the same shape without C, as in
+    PyTorch. A target outside [0, C) that is not `ignore_index` makes the result NaN.
+
+    Raises:
+        TypeError: logits are not fp32, fp16 or bf16, or target is not int64.
+        ValueError: the shapes do not fit, there are no classes, or the devices differ.
+    """
+    check_float("cross_entropy", logits=logits)
+    if target.dtype != torch.int64:
+        raise TypeError(f"cross_entropy: target is {target.dtype}; int64 class indices are needed")
+    if target.device != logits.device:
+        raise ValueError(
+            f"cross_entropy: target is on {target.device} and logits on {logits.device}; "
+            "move one of them"
+        )
+    class_dim = 0 if logits.ndim == 1 else 1
+    expected = logits.shape[:class_dim] + logits.shape[class_dim + 1 :]
+    if logits.ndim == 0 or target.shape != expected:
+        raise ValueError(
+            f"cross_entropy: target has shape {tuple(target.shape)}; logits of shape "
+            f"{tuple(logits.shape)} need {tuple(expected)}"
+        )
+    if logits.shape[class_dim] == 0:
+        raise ValueError("cross_entropy: logits have no classes")
+    rows, target = as_rows(logits.movedim(class_dim, -1)), target.reshape(-1).contiguous()
+    if wants_grad(rows):
+        return _CrossEntropy.apply(rows, target, ignore_index)
+    return _forward_pass(rows, target, ignore_index)[0]
+
+
+def cross_entropy_reference(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
+    """Cross entropy from its definition."""
+    class_dim = 0 if logits.ndim == 1 else 1
+    rows = logits.movedim(class_dim, -1).reshape(-1, logits.shape[class_dim])
+    target = target.reshape(-1)
+    counted = target != ignore_index
+    shifted = rows - rows.detach().amax(1, keepdim=True)
+    log_softmax = shifted - shifted.exp().sum(1, keepdim=True).log()
+    picked = log_softmax.gather(1, target.where(counted, 0)[:, None])[:, 0]
+    return -picked.where(counted, 0.0).sum() / counted.sum()
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    params = dict(case.params)
+    ignored = params.pop("ignored", 0.0)
+    logits = draw.normal(*case.shape)
+    logits[..., : params.pop("masked", 0)] = -math.inf
+    class_dim = 0 if logits.ndim == 1 else 1
+    shape = (*case.shape[:class_dim], *case.shape[class_dim + 1 :])
+    target = draw.integers(case.shape[class_dim], *shape)
+    if last := params.pop("last", 0):
+        # The mean is then that of the last rows, which is all that the reference is given.
+        target[:-last] = -100
+    if ignored:
+        dropped = draw.integers(1000, *shape) < 1000 * ignored
+        target = target.masked_fill(dropped, params.get("ignore_index", -100))
+    return {"logits": logits, "target": target, **params}
+
+
+def _liger() -> Callable[..., Tensor]:
+    from liger_kernel.ops.cross_entropy import LigerCrossEntropyFunction
+
+    def apply(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
+        # Its forward overwrites the logits with their gradient, so a call needs a copy.
+        clone = logits.clone()
+        return LigerCrossEntropyFunction.apply(
+            clone, target, None, ignore_index, 0.0, 0.0, "mean", None, False
+        )[0]
+
+    return apply
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    return Cost(
+        forward_bytes=n * itemsize,
+        backward_bytes=2 * n * itemsize,
+        forward_flops=4 * n,
+        backward_flops=4 * n,
+    )
+
+
+SPEC = Spec(
+    name="cross_entropy",
+    op=cross_entropy,
+    reference=cross_entropy_reference,
+    make=_make,
+    eager=torch.nn.functional.cross_entropy,
+    liger=_liger,
+    cost=_cost,
+    tolerance=ToleranceClass.REDUCTION,
+    grads=("logits",),
+    cases=(
+        Case(id="one class", shape=(3, 1)),
+        Case(id="one row without a batch", shape=(129,)),
+        Case(id="127 classes", shape=(5, 127)),
+        Case(id="128 classes", shape=(5, 128)),
+        Case(id="129 classes", shape=(5, 129)),
+        Case(id="a prime of classes, in two steps", shape=(9, 12301)),
+        Case(id="131,072 classes", shape=(1, 131072), dtypes=("float32", "bfloat16")),
+        Case(id="more rows than a step of the mean", shape=(2051, 3)),
+        Case(id="some ignored", shape=(40, 50), params={"ignored": 0.4}),
+        Case(id="another ignore_index", shape=(40, 5), params={"ignored": 0.4, "ignore_index": 2}),
+        Case(id="all ignored", shape=(4, 50), params={"ignored": 1.0}),
+        Case(id="no rows", shape=(0, 50)),
+        Case(id="classes before positions", shape=(3, 17, 2, 5)),
+        Case(id="far from zero", shape=(5, 130), values=Values.OFFSET),
+        Case(id="padded rows", shape=(7, 100), layout=Layout.PADDED),
+        Case(id="every other element", shape=(7, 100), layout=Layout.STRIDED),
+        Case(id="transposed", shape=(33, 65), layout=Layout.TRANSPOSED),
+        Case(id="misaligned", shape=(6, 64), layout=Layout.MISALIGNED),
+        Case(id="one NaN makes the mean NaN", shape=(9, 130), values=Values.SPECIAL),
+        Case(id="a step of masked classes", shape=(3, 16500), params={"masked": 8192}),
+        Case(
+            id="past 2**31 elements",
+            shape=(16500, 131072),
+            gpu_only=True,
+            dtypes=("bfloat16",),
+            params={"last": 8},
+            tail=8,
+        ),
+    ),
+    bench=(Case(id="4096x1024", shape=(4096, 1024)), Case(id="4096x128256", shape=(4096, 128256))),
+    mutants=(
+        Mutant(
+            why="a step does not rescale what came before",
+            old="total = total * tl.exp(high - shift) + tl.sum(",
+            new="total = total + tl.sum(",
+            cases=("a prime of classes, in two steps",),
+        ),
+        Mutant(
+            why="a first step of masked classes poisons the sum",
+            old='shift = tl.where(higher == -float("inf"), 0.0, higher)',
+            new="shift = higher",
+            cases=("a step of masked classes",),
+        ),
+        Mutant(
+            why="ignored rows count in the mean",
+            old="count += (target != ignore_index).to(tl.int32)",
+            new="count += (rows < n_rows).to(tl.int32)",
+            cases=("some ignored",),
+        ),
+        Mutant(
+            why="ignored rows have a gradient left unwritten",
+            old="tl.store(dx_ptrs, zeros, mask=cols < n_cols)",
+            new="pass",
+            cases=("some ignored",),
+        ),
+        Mutant(
+            why="the gradient lacks the target's one",
+            old="dx = (softmax - tl.where(cols == target, 1.0, 0.0)) * scale",
+            new="dx = softmax * scale",
+            cases=("127 classes",),
+        ),
+        Mutant(
+            why="the padding joins the sum",
+            old='x = tl.load(x_ptr + cols, mask=cols < n_cols, other=-float("inf")).to(tl.float32)',
+            new="x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)",
+            cases=("127 classes",),
+        ),
+    ),
+)
