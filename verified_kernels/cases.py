@@ -95,3 +95,14 @@ _REDUCTIONS: tuple[tuple[str, tuple[int, ...], Mapping[str, Any], Mapping[str, A
         _ON_GPU,
     ),
 )
+
+
+def reduction_bench() -> tuple[Case, ...]:
+    """Timed sizes of a reduction: rows of five lengths, columns, everything."""
+    rows = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
+    square = (8192, 8192)
+    return (
+        *(Case(id=f"{m}x{n}", shape=(m, n), params={"dim": -1}) for m, n in rows),
+        Case(id="8192x8192, columns", shape=square, params={"dim": 0}),
+        Case(id="8192x8192, all", shape=square, params={"dim": None}),
+    )

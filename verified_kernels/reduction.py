@@ -58,6 +58,16 @@ def check_number(op: str, x: Tensor) -> None:
         )
 
 
+def check_not_empty(op: str, view: Tensor) -> None:
+    """Passes when every kept entry of [n_outer, n, n_inner] has something to be chosen from.
+
+    Raises:
+        ValueError: n is zero.
+    """
+    if view.shape[1] == 0 and view.shape[0] * view.shape[2] > 0:
+        raise ValueError(f"{op}: there is no entry to choose from along a dimension of size 0")
+
+
 def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, list[int]]:
     """`x` as [n_outer, n, n_inner] with n to be reduced, and the shape of the result.
 
@@ -100,6 +110,12 @@ def plan_blocks(view: Tensor, tile: int = TILE) -> Blocks:
     splits = min(triton.cdiv(ENOUGH_PROGRAMS, programs), steps // LEAST_STEPS)
     chunk = triton.cdiv(steps, splits) * block_r
     return Blocks(block_k, block_r, chunk, triton.cdiv(n, chunk))
+
+
+def plan_combine(partials: Tensor, tile: int = TILE) -> Blocks:
+    """Blocks for the second launch, over partials [1, splits, n_kept]: never split again."""
+    blocks = plan_blocks(partials, tile)
+    return blocks._replace(chunk=blocks.chunk * blocks.splits, splits=1)
 
 
 def _kept_is_contiguous(view: Tensor) -> bool:

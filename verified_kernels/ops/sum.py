@@ -29,9 +29,17 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verified_kernels.cases import reduction_cases, row_cases
+from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import check_no_grad
-from verified_kernels.reduction import NUM_WARPS, Dims, check_number, plan_blocks, reduced_view
+from verified_kernels.reduction import (
+    NUM_WARPS,
+    Blocks,
+    Dims,
+    check_number,
+    plan_blocks,
+    plan_combine,
+    reduced_view,
+)
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -94,18 +102,17 @@ def sum_view(view: Tensor, dtype: torch.dtype) -> Tensor:
     if blocks.splits > 1:
         wide = torch.float32 if view.is_floating_point() else torch.int64
         partials = torch.empty((1, blocks.splits, n_kept), dtype=wide, device=view.device)
-        _launch(view, partials, *blocks)
-        view = partials
-        blocks = plan_blocks(partials)
-        blocks = blocks._replace(chunk=blocks.chunk * blocks.splits, splits=1)
+        _launch(view, partials, blocks)
+        view, blocks = partials, plan_combine(partials)
     out = torch.empty(n_kept, dtype=dtype, device=view.device)
-    _launch(view, out, *blocks)
+    _launch(view, out, blocks)
     return out
 
 
-def _launch(view: Tensor, out: Tensor, block_k: int, block_r: int, chunk: int, splits: int) -> None:
+def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
+    block_k, block_r, chunk, splits = blocks
     _sum_kernel[(triton.cdiv(n_kept, block_k), splits)](
         view, out, n_kept, n, n_inner, *view.stride(), chunk, block_k, block_r, num_warps=NUM_WARPS
     )
@@ -137,18 +144,9 @@ def _make(case: Case, draw: Draw) -> Arguments:
 
 def _cost(case: Case, itemsize: int) -> Cost:
     n = math.prod(case.shape)
-    kept = math.prod(sum_reference(torch.empty(case.shape, device="meta"), **case.params).shape)
+    kept = math.prod(sum_reference(torch.zeros(case.shape, device="meta"), **case.params).shape)
     return Cost(forward_bytes=(n + kept) * itemsize, forward_flops=n)
 
-
-_BENCH = (
-    *(
-        Case(id=f"{m}x{n}", shape=(m, n), params={"dim": -1})
-        for m, n in ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
-    ),
-    Case(id="8192x8192, columns", shape=(8192, 8192), params={"dim": 0}),
-    Case(id="8192x8192, all", shape=(8192, 8192)),
-)
 
 SPEC = Spec(
     name="sum",
@@ -164,7 +162,7 @@ SPEC = Spec(
         *reduction_cases(),
         Case(id="no entries in a row", shape=(3, 0), params={"dim": 1}),
     ),
-    bench=_BENCH,
+    bench=reduction_bench(),
     mutants=(
         Mutant(
             why="a masked lane holds one",
