@@ -279,17 +279,6 @@ def test_a_repository_of_another_owner_is_read(make_repo: MakeRepo) -> None:
     assert read_all(open_git(repo, "o/n")) == {"a.py": b"a"}
 
 
-def test_the_callers_git_variables_take_no_part(
-    make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = make_repo({"b.py": "b"}, "other")
-    repo = make_repo({"a.py": "a"})
-    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other / ".git/objects"))
-    monkeypatch.setenv("GIT_TRACE", "1")
-    assert read_all(open_git(repo, "o/n")) == {"a.py": b"a"}
-
-
 def test_replaced_objects_do_not_stand_in(make_repo: MakeRepo) -> None:
     repo = make_repo({"a.py": "true"})
     name = git(repo, "hash-object", "-w", "--stdin", stdin=b"false")
