@@ -98,11 +98,10 @@ _REDUCTIONS: tuple[tuple[str, tuple[int, ...], Mapping[str, Any], Mapping[str, A
 
 
 def reduction_bench() -> tuple[Case, ...]:
-    """Timed sizes of a reduction: rows of five lengths, columns, everything."""
-    rows = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
-    square = (8192, 8192)
+    """Timed sizes of a reduction: short rows, long rows, columns, everything."""
     return (
-        *(Case(id=f"{m}x{n}", shape=(m, n), params={"dim": -1}) for m, n in rows),
-        Case(id="8192x8192, columns", shape=square, params={"dim": 0}),
-        Case(id="8192x8192, all", shape=square, params={"dim": None}),
+        Case(id="4096x1024", shape=(4096, 1024), params={"dim": -1}),
+        Case(id="16384x4096", shape=(16384, 4096), params={"dim": -1}),
+        Case(id="8192x8192, columns", shape=(8192, 8192), params={"dim": 0}),
+        Case(id="8192x8192, all", shape=(8192, 8192), params={"dim": None}),
     )

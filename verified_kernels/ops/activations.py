@@ -283,7 +283,7 @@ _CASES = (
     Case(id="a tensor without dimensions", shape=()),
     Case(id="three dimensions", shape=(3, 17, 19)),
 )
-_BENCH_SHAPES = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
+_BENCH_SHAPES = ((4096, 1024), (16384, 4096))
 
 
 def _spec(
@@ -341,7 +341,7 @@ SPEC_MUTANTS = (
         why="the upstream gradient is read in another order than x",
         old="dy = _laid_out_as(dx, dy)",
         new="dx = dx",
-        cases=("transposed",),
+        cases=("padded rows",),
     ),
 )
 

@@ -1,0 +1,388 @@
+"""SwiGLU and GeGLU, forward and backward: an activated gate times a value.
+
+**The maths.** `swiglu(gate, up) = silu(gate) * up` and `geglu(gate, up) = gelu(gate) * up`. With g
+the gradient of the product: `dup = g * act(gate)` and `dgate = g * up * act'(gate)`.
+
+**How work maps to program instances.** As in `activations`, a block of neighbouring entries each,
+but by rows: `gate` and `up` are most often the halves of one matrix, `x.chunk(2, dim=-1)`, each
+with a gap after every row. They are read where they are. Two tensors without gaps are one long
+row. The grid is one-dimensional (the second axis of a CUDA grid ends at 65,535): a program finds
+its row, and its block within the row, from one number.
+
+**Traps.**
+- Everything is computed in fp32 and rounded once. silu(gate) rounded to bf16 before the product,
+  as two PyTorch calls do, costs a bit of every result.
+- The backward computes the activation again from the gate. To keep it would cost a tensor of
+  memory and save no time: its bytes take longer to read than it takes to compute.
+
+**What bounds the speed.** Memory: three tensors forward, five backward. The two activations and
+their slopes are those of `activations`, where one exponential serves both.
+
+GLU variants: Shazeer, https://arxiv.org/abs/2002.05202. Licence: MIT.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.launch import as_rows, check_float, wants_grad
+from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_pair
+from verified_kernels.spec import (
+    Arguments,
+    Case,
+    Cost,
+    Draw,
+    Mutant,
+    Spec,
+    ToleranceClass,
+    Values,
+)
+
+NUM_WARPS = 4
+# Of each input, a thread takes two loads of 16 bytes.
+BYTES_PER_THREAD = 32
+
+
+@triton.jit
+def _activated(x, OP: tl.constexpr):
+    """act(x) and its derivative for fp32 x."""
+    if OP == "silu":
+        s, s_minus = sigmoid_pair(x)
+        y = x * s
+        slope = s * (1.0 + x * s_minus)
+    elif OP == "gelu":
+        y, slope = gelu_and_slope(x)
+    else:
+        y, slope = gelu_tanh_and_slope(x)
+    return y, slope
+
+
+@triton.jit
+def _forward_kernel(
+    gate_ptr,
+    up_ptr,
+    y_ptr,
+    stride_gate,
+    stride_up,
+    n_cols,
+    blocks_per_row,
+    OP: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
+):
+    """`y = act(gate) * up`, for gate and up [n_rows, n_cols] by row stride, y contiguous.
+
+    All fp32, fp16 or bf16 alike. BLOCK_SIZE spans columns; blocks_per_row is
+    cdiv(n_cols, BLOCK_SIZE). Grid: (n_rows * blocks_per_row,). Computes in fp32.
+    """
+    # One program instance handles BLOCK_SIZE neighbouring entries of one row.
+    pid = tl.program_id(0)
+    row = (pid // blocks_per_row).to(tl.int64)
+    cols = (pid % blocks_per_row).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    mask = cols < n_cols
+    gate = tl.load(gate_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)
+    activated, _ = _activated(gate, OP)  # [BLOCK_SIZE]
+    y = activated * up
+    tl.store(y_ptr + row * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _backward_kernel(
+    gate_ptr,
+    up_ptr,
+    dy_ptr,
+    dgate_ptr,
+    dup_ptr,
+    stride_gate,
+    stride_up,
+    stride_dy,
+    n_cols,
+    blocks_per_row,
+    OP: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
+):
+    """`dgate = dy * up * act'(gate)` and `dup = dy * act(gate)`, both [n_rows, n_cols] contiguous.
+
+    gate, up, dy: [n_rows, n_cols] by row stride. Blocks, grid and arithmetic as forward.
+    """
+    # One program instance handles BLOCK_SIZE neighbouring entries of one row.
+    pid = tl.program_id(0)
+    row = (pid // blocks_per_row).to(tl.int64)
+    cols = (pid % blocks_per_row).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    mask = cols < n_cols
+    gate = tl.load(gate_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)
+    dy = tl.load(dy_ptr + row * stride_dy + cols, mask=mask, other=0.0).to(tl.float32)
+    activated, slope = _activated(gate, OP)  # [BLOCK_SIZE]
+    dgate = dy * up * slope
+    dup = dy * activated
+    offsets = row * n_cols + cols
+    tl.store(dgate_ptr + offsets, dgate.to(dgate_ptr.dtype.element_ty), mask=mask)
+    tl.store(dup_ptr + offsets, dup.to(dup_ptr.dtype.element_ty), mask=mask)
+
+
+def _rows(*tensors: Tensor) -> list[Tensor]:
+    """The tensors, alike in shape, as rows of unit stride: one long row where none has gaps."""
+    if all(t.is_contiguous() for t in tensors):
+        return [t.view(1, -1) for t in tensors]
+    return [as_rows(t) for t in tensors]
+
+
+def _blocks(n_cols: int, itemsize: int) -> tuple[int, int]:
+    """BLOCK_SIZE and how many of them a row takes."""
+    block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // itemsize
+    block_size = min(block_size, max(triton.next_power_of_2(n_cols), 32))
+    return block_size, triton.cdiv(n_cols, block_size)
+
+
+def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
+    y = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    if y.numel():
+        gate, up = _rows(gate, up)
+        n_rows, n_cols = gate.shape
+        block_size, blocks = _blocks(n_cols, gate.element_size())
+        _forward_kernel[(n_rows * blocks,)](
+            gate,
+            up,
+            y,
+            gate.stride(0),
+            up.stride(0),
+            n_cols,
+            blocks,
+            op,
+            block_size,
+            num_warps=NUM_WARPS,
+        )
+    return y
+
+
+def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Tensor]:
+    dgate = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    dup = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    if dgate.numel():
+        gate, up, dy = _rows(gate, up, dy)
+        n_rows, n_cols = gate.shape
+        block_size, blocks = _blocks(n_cols, gate.element_size())
+        _backward_kernel[(n_rows * blocks,)](
+            gate,
+            up,
+            dy,
+            dgate,
+            dup,
+            gate.stride(0),
+            up.stride(0),
+            dy.stride(0),
+            n_cols,
+            blocks,
+            op,
+            block_size,
+            num_warps=NUM_WARPS,
+        )
+    return dgate, dup
+
+
+class _GatedUnit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor, op: str) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        ctx.op = op
+        return _forward(gate, up, op)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+        gate, up = ctx.saved_tensors
+        return *_backward(gate, up, dy, ctx.op), None
+
+
+def _gated(name: str, gate: Tensor, up: Tensor, op: str) -> Tensor:
+    check_float(name, gate=gate, up=up)
+    if gate.shape != up.shape:
+        shapes = f"gate is {list(gate.shape)} and up {list(up.shape)}"
+        raise ValueError(f"{name}: {shapes}; their shapes must be equal")
+    if gate.ndim == 0:
+        gate, up = gate.reshape(1), up.reshape(1)
+        return _gated(name, gate, up, op).reshape(())
+    if wants_grad(gate, up):
+        return _GatedUnit.apply(gate, up, op)
+    return _forward(gate, up, op)
+
+
+def swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    """`silu(gate) * up`, in their dtype, contiguous; differentiable once.
+
+    Raises:
+        TypeError: a dtype is not fp32, fp16 or bf16, or the two differ.
+        ValueError: shapes or devices differ.
+    """
+    return _gated("swiglu", gate, up, "silu")
+
+
+def geglu(gate: Tensor, up: Tensor, approximate: str = "none") -> Tensor:
+    """`gelu(gate, approximate) * up`; otherwise as `swiglu`.
+
+    Raises:
+        ValueError: `approximate` is neither "none" nor "tanh".
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'geglu: approximate is {approximate!r}; "none" or "tanh" is needed')
+    return _gated("geglu", gate, up, "gelu" if approximate == "none" else "gelu_tanh")
+
+
+def swiglu_reference(gate: Tensor, up: Tensor) -> Tensor:
+    """`silu(gate) * up`."""
+    return torch.nn.functional.silu(gate) * up
+
+
+def geglu_reference(gate: Tensor, up: Tensor, approximate: str = "none") -> Tensor:
+    """`gelu(gate) * up`."""
+    return torch.nn.functional.gelu(gate, approximate=approximate) * up
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    if case.id == "two halves of one matrix":
+        gate, up = draw.plain(*case.shape[:-1], 2 * case.shape[-1], std=2.0).chunk(2, dim=-1)
+        # Leaves of their own that share memory: autograd takes gradients of each.
+        return {"gate": gate.detach(), "up": up.detach(), **case.params}
+    gate = draw.normal(*case.shape, std=2.0)
+    return {"gate": gate, "up": draw.plain(*case.shape), **case.params}
+
+
+def _liger_swiglu() -> Callable[..., Tensor]:
+    from liger_kernel.ops.swiglu import LigerSiLUMulFunction
+
+    def apply(gate: Tensor, up: Tensor) -> Tensor:
+        return LigerSiLUMulFunction.apply(gate, up)
+
+    return apply
+
+
+def _liger_geglu() -> Callable[..., Tensor]:
+    from liger_kernel.ops.geglu import LigerGELUMulFunction
+
+    def apply(gate: Tensor, up: Tensor, approximate: str = "tanh") -> Tensor:
+        return LigerGELUMulFunction.apply(gate, up)
+
+    return apply
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    return Cost(
+        forward_bytes=3 * n * itemsize,
+        backward_bytes=5 * n * itemsize,
+        forward_flops=6 * n,
+        backward_flops=10 * n,
+    )
+
+
+def _cases(**params: Any) -> tuple[Case, ...]:
+    # Not the values about 100, where the slope's last term is less than float32 can hold.
+    rows = (case for case in row_cases(**params) if case.values is not Values.OFFSET)
+    return (
+        *rows,
+        Case(id="two halves of one matrix", shape=(5, 3, 129), params=params),
+        Case(id="a tensor without dimensions", shape=(), params=params),
+    )
+
+
+# Bugs that both ops could have.
+SPEC_MUTANTS = (
+    Mutant(
+        why="up is read by the row stride of gate",
+        old="tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)\n"
+        "    activated, _",
+        new="tl.load(up_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)\n"
+        "    activated, _",
+        cases=("padded rows",),
+    ),
+    Mutant(
+        why="the two gradients change places",
+        old="return *_backward(gate, up, dy, ctx.op), None",
+        new="return *reversed(_backward(gate, up, dy, ctx.op)), None",
+        cases=("rows of 127",),
+    ),
+    Mutant(
+        why="the gradient of gate lacks up",
+        old="dgate = dy * up * slope",
+        new="dgate = dy * slope",
+        cases=("rows of 127",),
+    ),
+    Mutant(
+        why="the output is stored past its end",
+        old="y.to(y_ptr.dtype.element_ty), mask=mask)",
+        new="y.to(y_ptr.dtype.element_ty))",
+        cases=("rows of 127",),
+    ),
+)
+
+
+def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], **more: Any) -> Spec:
+    return Spec(
+        name=op.__name__,
+        op=op,
+        reference=reference,
+        make=_make,
+        eager=reference,
+        cost=_cost,
+        tolerance=ToleranceClass.ELEMENTWISE,
+        grads=("gate", "up"),
+        **more,
+    )
+
+
+SPECS = (
+    _spec(
+        swiglu,
+        swiglu_reference,
+        liger=_liger_swiglu,
+        cases=_cases(),
+        bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+        mutants=(
+            Mutant(
+                why="the slope treats the sigmoid as a constant",
+                old="slope = s * (1.0 + x * s_minus)",
+                new="slope = s",
+                cases=("rows of 127",),
+            ),
+            *SPEC_MUTANTS,
+        ),
+    ),
+    _spec(
+        geglu,
+        geglu_reference,
+        liger=_liger_geglu,
+        cases=(
+            *_cases(),
+            Case(id="tanh, rows of 129", shape=(4, 129), params={"approximate": "tanh"}),
+            Case(
+                id="tanh, NaN and infinity",
+                shape=(9, 130),
+                params={"approximate": "tanh"},
+                values=Values.SPECIAL,
+            ),
+        ),
+        bench=tuple(
+            Case(id=f"{m}x{n}, tanh", shape=(m, n), params={"approximate": "tanh"})
+            for m, n in ((4096, 1024), (16384, 4096))
+        ),
+        mutants=(
+            Mutant(
+                why="the tanh form is used for both",
+                old='"gelu" if approximate == "none" else',
+                new='"gelu_tanh" if approximate == "none" else',
+                cases=("rows of 127",),
+            ),
+            *SPEC_MUTANTS,
+        ),
+    ),
+)
