@@ -9,7 +9,7 @@ from typing import Any
 
 from crawler.github.states import RepoMetadata
 
-FULL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,98})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,98}/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 MAX_TEXT = 1000
 

@@ -30,7 +30,7 @@ MAX_ABSENT = 20
 
 _HEAD = "refs/crawl/head"
 _SHA1 = re.compile(r"[0-9a-f]{40}")
-_REF = re.compile(r"(?![-/.])[A-Za-z0-9._/@#%+=,-]{1,250}")
+_REF = re.compile(r"(?![-/.])(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]{1,250}")
 
 
 def open_clone(
@@ -53,7 +53,7 @@ def open_clone(
         EmptySnapshotError: The repository has no commit.
         SnapshotError: It cannot be reached or read, `ref` is not there, or a limit was reached.
     """
-    if ref is not None and (not _REF.fullmatch(ref) or ".." in ref):
+    if ref is not None and not _REF.fullmatch(ref):
         raise SnapshotError(f"{repo}: {ref!r} is no name of a branch, tag or commit")
     fetcher = _Fetcher(remote, repo, limits or FetchLimits(), sleep)
     place = cache.acquire(remote.url)

@@ -69,7 +69,10 @@ class FetchError(SnapshotError):
 
 # In git's own words (LC_ALL=C); the first that is found counts.
 _SIGNS = (
-    (Trouble.ABSENT, r"not our ref|find remote ref|unadvertised object"),
+    (
+        Trouble.ABSENT,
+        r"not our ref|find remote ref|unadvertised object|remote: .*unable to read [0-9a-f]{40}",
+    ),
     (
         Trouble.REFUSED,
         r"returned error: 4(?!29|08)\d\d|could not read (?:Username|Password)"

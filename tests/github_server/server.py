@@ -95,6 +95,10 @@ class GithubServer:
         self.faults.clear()
         self.used = 0
 
+    def stop_waiting(self) -> None:
+        """Hang up on the clients that `What.TIMEOUT` keeps waiting, now and from now on."""
+        self._wire.hang_up()
+
     def api_log(self) -> list[Served]:
         """Return the requests to the REST interface, in order."""
         return [served for served in self.log if served.is_api]

@@ -26,8 +26,8 @@ class LoopbackServer:
     """A threaded HTTP server on 127.0.0.1 that leaves nothing behind when stopped."""
 
     def __init__(self, responder: Responder) -> None:
-        self._closing = threading.Event()
-        handler = type("Handler", (_Handler,), {"responder": responder, "closing": self._closing})
+        self._patience = threading.Event()
+        handler = type("Handler", (_Handler,), {"responder": responder, "patience": self._patience})
         self._server = _Server(("127.0.0.1", 0), handler)
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
@@ -38,9 +38,13 @@ class LoopbackServer:
         """Begin to answer."""
         self._thread.start()
 
+    def hang_up(self) -> None:
+        """Hang up on all clients that were left waiting, and on those that will be."""
+        self._patience.set()
+
     def stop(self) -> None:
         """Break off what is under way and free the port."""
-        self._closing.set()
+        self.hang_up()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -59,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     responder: Responder
-    closing: threading.Event
+    patience: threading.Event
 
     def do_GET(self) -> None:
         self._answer()
@@ -75,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._read_body(headers)
         answer, fault = self.responder.reply(self.command, self.path, headers, body)
         if fault is What.TIMEOUT:
-            self.closing.wait(60)
+            self.patience.wait(60)
             self.close_connection = True
             return
         self.send_response(answer.status)
