@@ -49,15 +49,13 @@ def default_jobs() -> int:
 
 def scan_batch(tasks: Sequence[ScanTask]) -> list[Scanned]:
     """Return (key, encoded result) of each file; runs in a worker."""
-    # Trees make no garbage cycles while they are built; collecting then is a tenth of the time.
+    # Scanning leaves almost no cycles behind, and looking for them takes a tenth of its time.
     gc.disable()
-    found = [(task.key, encode_result(to_result(_scan(task)))) for task in tasks]
-    gc.enable()
+    found = [
+        (task.key, encode_result(to_result(scan_file(task.path, task.data)))) for task in tasks
+    ]
+    gc.collect()
     return found
-
-
-def _scan(task: ScanTask):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return scan_file(task.path, task.data)
 
 
 class ScanPool:
@@ -90,7 +88,7 @@ class ScanPool:
         """Yield (key, encoded result) of every task, in no particular order."""
         running: dict[Future[list[Scanned]], list[ScanTask]] = {}
         retry: list[ScanTask] = []
-        for batch in _batches(tasks):
+        for batch in batches_of(tasks):
             running[self._submit(batch)] = batch
             if len(running) >= 4 * self.jobs:
                 yield from self._collect(running, retry)
@@ -132,7 +130,8 @@ class ScanPool:
         return task.key, encode_result(Unreadable(reason))
 
 
-def _batches(tasks: Iterable[ScanTask]) -> Iterator[list[ScanTask]]:
+def batches_of(tasks: Iterable[ScanTask]) -> Iterator[list[ScanTask]]:
+    """Yield the tasks in batches that are worth sending to a process."""
     batch: list[ScanTask] = []
     size = 0
     for task in tasks:

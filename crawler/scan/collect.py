@@ -38,11 +38,12 @@ from crawler.scan.facts import (
 from crawler.scan.kernel import kernel_facts, uses_triton_language
 from crawler.scan.names import is_foreign_package
 from crawler.scan.scope import Bound, Scope, bound_value, name_value, to_value, visible
+from crawler.scan.walk import CHILD_FIELDS
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
-_LEAVES = frozenset({ast.Constant, ast.Name, ast.Load, ast.Store, ast.Slice, str, type(None)})
+_LEAVES = frozenset({ast.Constant, ast.Name, type(None)})
 _FOLLOWED = (ast.Name, ast.Call, ast.Attribute, ast.IfExp, ast.BoolOp, ast.Lambda)
 """Expressions through which a function may hand on a kernel or a decorator."""
 _CHANGES = frozenset({"append", "extend", "insert", "remove", "pop", "clear"})
@@ -97,7 +98,7 @@ class _Collector:
             body, scope, guards = self.waiting.popleft()
             self.block(body, scope, (), guards)
         kernels = self.candidates()
-        return FileFacts(
+        facts = FileFacts(
             bindings=self.bindings(),
             stars=tuple(dict.fromkeys(self.stars)),
             functions=tuple(
@@ -108,6 +109,17 @@ class _Collector:
             launches=tuple(dict.fromkeys(self.launches(kernels))),
             jit_calls=tuple(dict.fromkeys(self.jit_calls)),
         )
+        self.release()
+        return facts
+
+    def release(self) -> None:
+        """Undo the cycles between scopes, so that the tree is freed at once and not by a sweep."""
+        for definition in self.definitions:
+            definition.inner.names.clear()
+            definition.inner.parent = None
+        self.module.functions.clear()
+        self.module.names.clear()
+        self.module.lambdas.clear()
 
     # The first pass.
 
@@ -342,10 +354,11 @@ class _Collector:
                 self.note_lambda(node, scope, arms)  # type: ignore[arg-type]
             elif kind is ast.NamedExpr:
                 self.bind_target(node.target, node.value, scope, arms)  # type: ignore[attr-defined]
-            for child in node.__dict__.values():
+            for name in CHILD_FIELDS[kind]:
+                child = getattr(node, name)
                 if child.__class__ is list:
                     extend(child)
-                elif isinstance(child, ast.AST):
+                elif child is not None:
                     push(child)
 
     def note_call(self, node: ast.Call, scope: Scope, arms: tuple[int, ...]) -> None:

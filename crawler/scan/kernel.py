@@ -12,9 +12,9 @@ from itertools import chain
 from crawler.models import Autotune, Param, ParamKind
 from crawler.scan.autotune import decorator_name, is_tuner, read_autotune, read_heuristics
 from crawler.scan.facts import (
+    UNKNOWN,
     Global,
     Import,
-    UNKNOWN,
     KernelFacts,
     Parameter,
     Pass,
@@ -25,6 +25,7 @@ from crawler.scan.facts import (
 from crawler.scan.header import Header, HeaderParam, read_header
 from crawler.scan.names import CUSTOMARY_ALIASES, LANGUAGE_ROOTS
 from crawler.scan.scope import Scope, name_value
+from crawler.scan.walk import CHILD_FIELDS
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -41,7 +42,6 @@ _POINTER_NAME = re.compile(r"(^|_)(ptr|ptrs|pointer)(_|\d|$)|(?<=[a-z])ptr$", re
 _DESCRIPTOR_NAME = re.compile(r"(^|_)(desc|descriptor|tma)(_|\d|$)", re.I)
 _SCALAR_ANNOTATIONS = re.compile(r"^(tl\.)?(u?int\d*|float\d*|bfloat16|bool|fp\d+|i\d+|i1)$")
 _SPECIAL = frozenset({ast.If, ast.IfExp, ast.Call, ast.Attribute, ast.Return, ast.Assign})
-_READ = (ast.expr, ast.stmt)
 _NO_DOC = re.compile(
     r"^(fmt:|noqa|type:|pylint|mypy|ruff|isort|pragma|TODO|FIXME|SPDX|[-=*#~\s]*$)"
 )
@@ -184,10 +184,11 @@ class _Body:
                 if parts is not None:
                     stack.extend(parts)
                     continue
-            for part in child.__dict__.values():
+            for name in CHILD_FIELDS[kind]:
+                part = getattr(child, name)
                 if part.__class__ is list:
-                    stack.extend([(p, guards) for p in part if isinstance(p, ast.AST)])
-                elif isinstance(part, _READ):
+                    stack.extend([(p, guards) for p in part if p is not None])
+                elif part is not None:
                     push((part, guards))
 
     def special(
