@@ -2,7 +2,7 @@
 
     python benchmarks/scan.py                      # the packages of `make demo`
     python benchmarks/scan.py owner/name=PATH ...  # any SOURCE that `crawl` takes
-    python benchmarks/scan.py --check ...          # also hold every record to a whole-file libcst parse
+    python benchmarks/scan.py --check ...          # also hold all facts to a libcst parse
 
 Both sides get the same batches in the same number of fresh processes, and rounds alternate, so the
 ratio holds while the machine's speed drifts.
@@ -32,7 +32,7 @@ Batch = Sequence[ScanTask]
 
 
 def candidates(words: Sequence[str]) -> Iterator[ScanTask]:
-    """Yield the Python files that mention both triton and jit, as a plain grep would choose them."""
+    """Yield the Python files that mention both triton and jit."""
     for word in words:
         snapshot = open_snapshot(parse_source(word))
         wanted = [e for e in snapshot.entries() if is_source(e.path) and e.path.endswith(".py")]

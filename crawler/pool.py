@@ -79,9 +79,9 @@ class ScanPool:
         """Stop the processes; at once if the crawl is being given up."""
         if self._pool is not None:
             if kind is None:
-                self._pool.close()
+                self._pool.close()  # type: ignore[no-untyped-call]
             else:
-                self._pool.stop()
+                self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
 
     def scan(self, tasks: Iterable[ScanTask]) -> Iterator[Scanned]:
@@ -115,7 +115,7 @@ class ScanPool:
             batch = running.pop(future)
             try:
                 yield from future.result()
-            except Exception:  # noqa: BLE001 - whatever a batch died of, its files get a try alone
+            except Exception:
                 retry.extend(batch)
 
     def _alone(self, task: ScanTask) -> Scanned:
@@ -125,7 +125,7 @@ class ScanPool:
             reason = f"took longer than {FILE_SECONDS} s to scan"
         except ProcessExpired:
             reason = "crashed the parser"
-        except Exception as error:  # noqa: BLE001 - one bad file must not end a crawl
+        except Exception as error:
             reason = f"could not be scanned: {type(error).__name__}"
         return task.key, encode_result(Unreadable(reason))
 

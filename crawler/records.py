@@ -21,7 +21,7 @@ def kernel_records(
 
 
 def kernel_id(repo: str, kernel: ScannedKernel) -> str:
-    """Return `owner/name:path::qualname`; a notebook's path carries its cell, a repeat its number."""
+    """Return `owner/name:path::qualname`; a notebook adds its cell, a repeat its number."""
     cell = "" if kernel.cell is None else f"[{kernel.cell}]"
     repeat = "" if kernel.ordinal == 1 else f"#{kernel.ordinal}"
     return f"{repo}:{kernel.path}{cell}::{kernel.qualname}{repeat}"

@@ -166,8 +166,8 @@ class _Reading:
                 self.parsed += 1
 
     def tasks(self, entries: Sequence[Entry], *, gated: bool) -> Iterator[ScanTask]:
-        asked: set[str] = set()
-        wanted = [e for e in entries if not (scan_key(e) in asked or asked.add(scan_key(e)))]
+        # Equal files are read once: the last entry of a blob stands for all.
+        wanted = sorted({scan_key(e): e for e in entries}.values(), key=lambda e: e.path)
         for done, (entry, data) in enumerate(self.snapshot.read(wanted), start=1):
             if self.on_progress is not None:
                 self.on_progress(self.snapshot.repo, done, len(wanted))

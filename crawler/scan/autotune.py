@@ -11,7 +11,7 @@ from typing import Any
 from crawler.models import Autotune, AutotuneConfig
 from crawler.scan.facts import Function
 from crawler.scan.scope import Scope
-from crawler.scan.static import Evaluator, NotStatic, lookup
+from crawler.scan.static import Evaluator, NotStaticError, lookup
 
 MAX_CONFIGS = 64
 _TUNER_WORDS = ("autotune", "tuner")
@@ -58,9 +58,9 @@ def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
     reader = _Reader(Evaluator())
     try:
         if configs_node is None:
-            raise NotStatic
+            raise NotStaticError
         configs = reader.configs(configs_node, scope, {})
-    except (NotStatic, RecursionError):
+    except (NotStaticError, RecursionError):
         return Autotune(n_configs=None, key=_strings(key_node, scope))
     return Autotune(n_configs=configs.count, key=_strings(key_node, scope), configs=configs.first)
 
@@ -72,7 +72,7 @@ def read_heuristics(call: ast.Call, scope: Scope) -> tuple[str, ...]:
     if isinstance(node, ast.Name):
         try:
             bound, _ = lookup(node.id, scope)
-        except NotStatic:
+        except NotStaticError:
             return (node.id,)
         node = bound.what if isinstance(bound.what, ast.Dict) else node
     if isinstance(node, ast.Dict):
@@ -105,7 +105,7 @@ def _strings(node: ast.expr | None, scope: Scope) -> tuple[str, ...]:
         return ()
     try:
         found = Evaluator().value(node, scope, {})
-    except NotStatic:
+    except NotStaticError:
         return ()
     items = found if isinstance(found, (tuple, list)) else (found,)
     return tuple(str(item) for item in items if isinstance(item, str))
@@ -117,7 +117,7 @@ class _Reader:
         self.depth = 0
 
     def configs(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> _Configs:
-        """Return the configs that an expression gives; raises `NotStatic`."""
+        """Return the configs that an expression gives; raises `NotStaticError`."""
         self.evaluator.step()
         match node:
             case ast.List() | ast.Tuple():
@@ -140,22 +140,22 @@ class _Reader:
                 return _Configs(self.evaluator.length(inner, scope, env), ())
             case ast.Call(func=ast.Name()):
                 return self.returned(node, scope, env)
-        raise NotStatic
+        raise NotStaticError
 
     def returned(self, node: ast.Call, scope: Scope, env: Mapping[str, Any]) -> _Configs:
         """Return the configs of a call to a function of this file that only returns them."""
         assert isinstance(node.func, ast.Name)
         bound, _ = lookup(node.func.id, scope)
         if not isinstance(bound.what, Function) or self.depth > 8:
-            raise NotStatic
+            raise NotStaticError
         function, inner = scope.module.functions[bound.what.index]
         if not isinstance(function, ast.FunctionDef):
-            raise NotStatic
+            raise NotStaticError
         body = [s for s in function.body if not _is_docstring(s)]
         last = body[-1] if body else None
         plain = all(isinstance(s, (ast.Assign, ast.AnnAssign)) for s in body[:-1])
         if not isinstance(last, ast.Return) or last.value is None or not plain:
-            raise NotStatic
+            raise NotStaticError
         self.depth += 1
         found = self.configs(last.value, inner, self.arguments(node, function.args, scope, env))
         self.depth -= 1
@@ -166,7 +166,7 @@ class _Reader:
     ) -> dict[str, Any]:
         """Return what the parameters of a called function hold, as far as it is static."""
         if any(isinstance(arg, ast.Starred) for arg in node.args):
-            raise NotStatic
+            raise NotStaticError
         names = [argument.arg for argument in (*parameters.posonlyargs, *parameters.args)]
         given = dict(
             zip(names[len(names) - len(parameters.defaults) :], parameters.defaults, strict=True)
@@ -177,7 +177,7 @@ class _Reader:
         for name, expression in given.items():
             try:
                 values[name] = self.evaluator.value(expression, scope, env)
-            except NotStatic:
+            except NotStaticError:
                 continue
         return values
 
@@ -214,7 +214,7 @@ class _Reader:
                 for length in lengths:
                     total *= length
                 return total
-        except NotStatic:
+        except NotStaticError:
             pass
         return sum(1 for _ in self.evaluator.combinations(generators, scope, env))
 
@@ -222,7 +222,7 @@ class _Reader:
         bound, owner = lookup(node.id, scope)
         self.depth += 1
         if not isinstance(bound.what, ast.expr) or self.depth > 8 or node.id in owner.changed:
-            raise NotStatic
+            raise NotStaticError
         found = self.configs(bound.what, owner, {})
         self.depth -= 1
         return found
@@ -241,15 +241,17 @@ class _Reader:
                     kwargs.append((str(key.value), self.literal(value, scope, env)))
         for name, value in zip(("num_warps", "num_stages"), node.args[1:], strict=False):
             options.append((name, self.literal(value, scope, env)))
-        for keyword in node.keywords:
-            if keyword.arg in _OPTIONS:
-                options.append((keyword.arg, self.literal(keyword.value, scope, env)))
+        options.extend(
+            (keyword.arg, self.literal(keyword.value, scope, env))
+            for keyword in node.keywords
+            if keyword.arg in _OPTIONS
+        )
         return AutotuneConfig(kwargs=tuple(kwargs), options=tuple(options))
 
     def literal(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Literal:
         try:
             value = self.evaluator.value(node, scope, env)
-        except NotStatic:
+        except NotStaticError:
             return ast.unparse(node)[:80]
         return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 

@@ -96,63 +96,67 @@ class _Converter:
         statement: ast.stmt = self.at(made, node)
         return statement
 
-    def s_Expr(self, node: cst.Expr) -> ast.stmt:  # noqa: N802 - named after libcst's node
+    def s_Expr(self, node: cst.Expr) -> ast.stmt:
         return ast.Expr(self.expression(node.value))
 
-    def s_Assign(self, node: cst.Assign) -> ast.stmt:  # noqa: N802
+    def s_Assign(self, node: cst.Assign) -> ast.stmt:
         targets = [self.expression(target.target) for target in node.targets]
         return ast.Assign(targets=targets, value=self.expression(node.value))
 
-    def s_AnnAssign(self, node: cst.AnnAssign) -> ast.stmt:  # noqa: N802
+    def s_AnnAssign(self, node: cst.AnnAssign) -> ast.stmt:
         return ast.AnnAssign(
-            target=self.expression(node.target),  # type: ignore[arg-type]
+            target=self.target(node.target),
             annotation=self.expression(node.annotation.annotation),
             value=self.optional(node.value),
             simple=int(isinstance(node.target, cst.Name) and not node.target.lpar),
         )
 
-    def s_AugAssign(self, node: cst.AugAssign) -> ast.stmt:  # noqa: N802
+    def s_AugAssign(self, node: cst.AugAssign) -> ast.stmt:
         operator = type(node.operator).__name__.removesuffix("Assign")
         return ast.AugAssign(
-            target=self.expression(node.target),  # type: ignore[arg-type]
+            target=self.target(node.target),
             op=_OPERATORS[operator](),
             value=self.expression(node.value),
         )
 
-    def s_TypeAlias(self, node: cst.TypeAlias) -> ast.stmt:  # noqa: N802
+    def target(self, node: cst.CSTNode) -> Any:
+        """Return what is assigned to; that it is a name, attribute or subscript libcst has seen."""
+        return self.expression(node)
+
+    def s_TypeAlias(self, node: cst.TypeAlias) -> ast.stmt:
         return ast.Assign(targets=[self.expression(node.name)], value=self.expression(node.value))
 
-    def s_Return(self, node: cst.Return) -> ast.stmt:  # noqa: N802
+    def s_Return(self, node: cst.Return) -> ast.stmt:
         return ast.Return(self.optional(node.value))
 
-    def s_Raise(self, node: cst.Raise) -> ast.stmt:  # noqa: N802
+    def s_Raise(self, node: cst.Raise) -> ast.stmt:
         cause = node.cause.item if node.cause is not None else None
         return ast.Raise(self.optional(node.exc), self.optional(cause))
 
-    def s_Assert(self, node: cst.Assert) -> ast.stmt:  # noqa: N802
+    def s_Assert(self, node: cst.Assert) -> ast.stmt:
         return ast.Assert(self.expression(node.test), self.optional(node.msg))
 
-    def s_Del(self, node: cst.Del) -> ast.stmt:  # noqa: N802
+    def s_Del(self, node: cst.Del) -> ast.stmt:
         target = self.expression(node.target)
         is_bare_tuple = isinstance(node.target, cst.Tuple) and not node.target.lpar
         return ast.Delete(target.elts if is_bare_tuple else [target])  # type: ignore[attr-defined]
 
-    def s_Global(self, node: cst.Global) -> ast.stmt:  # noqa: N802
+    def s_Global(self, node: cst.Global) -> ast.stmt:
         return ast.Global([item.name.value for item in node.names])
 
-    def s_Nonlocal(self, node: cst.Nonlocal) -> ast.stmt:  # noqa: N802
+    def s_Nonlocal(self, node: cst.Nonlocal) -> ast.stmt:
         return ast.Nonlocal([item.name.value for item in node.names])
 
-    def s_Break(self, node: cst.Break) -> ast.stmt:  # noqa: N802, ARG002
+    def s_Break(self, node: cst.Break) -> ast.stmt:
         return ast.Break()
 
-    def s_Continue(self, node: cst.Continue) -> ast.stmt:  # noqa: N802, ARG002
+    def s_Continue(self, node: cst.Continue) -> ast.stmt:
         return ast.Continue()
 
-    def s_Import(self, node: cst.Import) -> ast.stmt:  # noqa: N802
+    def s_Import(self, node: cst.Import) -> ast.stmt:
         return ast.Import([self.alias(alias) for alias in node.names])
 
-    def s_ImportFrom(self, node: cst.ImportFrom) -> ast.stmt:  # noqa: N802
+    def s_ImportFrom(self, node: cst.ImportFrom) -> ast.stmt:
         names = (
             [self.at(ast.alias("*", None), node.names)]
             if isinstance(node.names, cst.ImportStar)
@@ -167,7 +171,7 @@ class _Converter:
         made: ast.alias = self.at(ast.alias(_dotted(node.name), as_name), node)
         return made
 
-    def s_FunctionDef(self, node: cst.FunctionDef) -> ast.stmt:  # noqa: N802
+    def s_FunctionDef(self, node: cst.FunctionDef) -> ast.stmt:
         kind = ast.AsyncFunctionDef if node.asynchronous is not None else ast.FunctionDef
         returns = node.returns.annotation if node.returns is not None else None
         made = kind(
@@ -181,7 +185,7 @@ class _Converter:
         _without_type_params(made)
         return made
 
-    def s_ClassDef(self, node: cst.ClassDef) -> ast.stmt:  # noqa: N802
+    def s_ClassDef(self, node: cst.ClassDef) -> ast.stmt:
         made = ast.ClassDef(
             name=node.name.value,
             bases=[self.argument(base) for base in node.bases],
@@ -192,7 +196,7 @@ class _Converter:
         _without_type_params(made)
         return made
 
-    def s_If(self, node: cst.If) -> ast.stmt:  # noqa: N802
+    def s_If(self, node: cst.If) -> ast.stmt:
         orelse: list[ast.stmt] = []
         if isinstance(node.orelse, cst.If):
             orelse = [self.statement(node.orelse)]
@@ -200,7 +204,7 @@ class _Converter:
             orelse = self.block(node.orelse.body)
         return ast.If(self.expression(node.test), self.block(node.body), orelse)
 
-    def s_For(self, node: cst.For) -> ast.stmt:  # noqa: N802
+    def s_For(self, node: cst.For) -> ast.stmt:
         kind = ast.AsyncFor if node.asynchronous is not None else ast.For
         return kind(
             target=self.expression(node.target),
@@ -210,14 +214,14 @@ class _Converter:
             type_comment=None,
         )
 
-    def s_While(self, node: cst.While) -> ast.stmt:  # noqa: N802
+    def s_While(self, node: cst.While) -> ast.stmt:
         test = self.expression(node.test)
         return ast.While(test, self.block(node.body), self.orelse(node.orelse))
 
     def orelse(self, node: cst.Else | None) -> list[ast.stmt]:
         return self.block(node.body) if node is not None else []
 
-    def s_With(self, node: cst.With) -> ast.stmt:  # noqa: N802
+    def s_With(self, node: cst.With) -> ast.stmt:
         kind = ast.AsyncWith if node.asynchronous is not None else ast.With
         items = [
             ast.withitem(
@@ -228,7 +232,7 @@ class _Converter:
         ]
         return kind(items=items, body=self.block(node.body), type_comment=None)
 
-    def s_Try(self, node: cst.Try | cst.TryStar) -> ast.stmt:  # noqa: N802
+    def s_Try(self, node: cst.Try | cst.TryStar) -> ast.stmt:
         kind = ast.TryStar if isinstance(node, cst.TryStar) else ast.Try
         handlers = []
         for handler in node.handlers:
@@ -244,7 +248,7 @@ class _Converter:
 
     s_TryStar = s_Try
 
-    def s_Match(self, node: cst.Match) -> ast.stmt:  # noqa: N802
+    def s_Match(self, node: cst.Match) -> ast.stmt:
         cases = [
             ast.match_case(ast.MatchAs(), self.optional(case.guard), self.block(case.body))
             for case in node.cases
@@ -293,27 +297,27 @@ class _Converter:
         made: ast.expr = self.at(method(node), node)
         return made
 
-    def e_Name(self, node: cst.Name) -> ast.expr:  # noqa: N802
+    def e_Name(self, node: cst.Name) -> ast.expr:
         constants = {"True": True, "False": False, "None": None}
         if node.value in constants:
             return ast.Constant(constants[node.value])
         return ast.Name(node.value, ast.Load())
 
-    def e_Attribute(self, node: cst.Attribute) -> ast.expr:  # noqa: N802
+    def e_Attribute(self, node: cst.Attribute) -> ast.expr:
         return ast.Attribute(self.expression(node.value), node.attr.value, ast.Load())
 
-    def e_Ellipsis(self, node: cst.Ellipsis) -> ast.expr:  # noqa: N802, ARG002
+    def e_Ellipsis(self, node: cst.Ellipsis) -> ast.expr:
         return ast.Constant(...)
 
-    def e_Integer(self, node: cst.Integer) -> ast.expr:  # noqa: N802
+    def e_Integer(self, node: cst.Integer) -> ast.expr:
         return ast.Constant(ast.literal_eval(node.value))
 
     e_Float = e_Imaginary = e_Integer
 
-    def e_SimpleString(self, node: cst.SimpleString) -> ast.expr:  # noqa: N802
+    def e_SimpleString(self, node: cst.SimpleString) -> ast.expr:
         return ast.Constant(node.evaluated_value)
 
-    def e_ConcatenatedString(self, node: cst.ConcatenatedString) -> ast.expr:  # noqa: N802
+    def e_ConcatenatedString(self, node: cst.ConcatenatedString) -> ast.expr:
         value = node.evaluated_value
         if value is not None:
             return ast.Constant(value)
@@ -322,7 +326,7 @@ class _Converter:
             [v for s in sides for v in (s.values if isinstance(s, ast.JoinedStr) else [s])]
         )
 
-    def e_FormattedString(self, node: cst.FormattedString) -> ast.expr:  # noqa: N802
+    def e_FormattedString(self, node: cst.FormattedString) -> ast.expr:
         return ast.JoinedStr(self.string_parts(node.parts))
 
     e_TemplatedString = e_FormattedString
@@ -341,15 +345,15 @@ class _Converter:
             found.append(self.at(made, part))
         return found
 
-    def e_UnaryOperation(self, node: cst.UnaryOperation) -> ast.expr:  # noqa: N802
+    def e_UnaryOperation(self, node: cst.UnaryOperation) -> ast.expr:
         operator = _UNARY[type(node.operator).__name__]()
         return ast.UnaryOp(operator, self.expression(node.expression))
 
-    def e_BinaryOperation(self, node: cst.BinaryOperation) -> ast.expr:  # noqa: N802
+    def e_BinaryOperation(self, node: cst.BinaryOperation) -> ast.expr:
         operator = _OPERATORS[type(node.operator).__name__]()
         return ast.BinOp(self.expression(node.left), operator, self.expression(node.right))
 
-    def e_BooleanOperation(self, node: cst.BooleanOperation) -> ast.expr:  # noqa: N802
+    def e_BooleanOperation(self, node: cst.BooleanOperation) -> ast.expr:
         operator = ast.And if isinstance(node.operator, cst.And) else ast.Or
         values = [self.expression(node.right)]
         left: cst.CSTNode = node.left
@@ -364,21 +368,21 @@ class _Converter:
         values.append(self.expression(left))
         return ast.BoolOp(operator(), values[::-1])
 
-    def e_Comparison(self, node: cst.Comparison) -> ast.expr:  # noqa: N802
+    def e_Comparison(self, node: cst.Comparison) -> ast.expr:
         return ast.Compare(
             self.expression(node.left),
             [_COMPARISONS[type(c.operator).__name__]() for c in node.comparisons],
             [self.expression(c.comparator) for c in node.comparisons],
         )
 
-    def e_IfExp(self, node: cst.IfExp) -> ast.expr:  # noqa: N802
+    def e_IfExp(self, node: cst.IfExp) -> ast.expr:
         parts = (node.test, node.body, node.orelse)
         return ast.IfExp(*(self.expression(part) for part in parts))
 
-    def e_Lambda(self, node: cst.Lambda) -> ast.expr:  # noqa: N802
+    def e_Lambda(self, node: cst.Lambda) -> ast.expr:
         return ast.Lambda(self.parameters(node.params), self.expression(node.body))
 
-    def e_Call(self, node: cst.Call) -> ast.expr:  # noqa: N802
+    def e_Call(self, node: cst.Call) -> ast.expr:
         plain = [arg for arg in node.args if arg.keyword is None and arg.star != "**"]
         named = [arg for arg in node.args if arg.keyword is not None or arg.star == "**"]
         return ast.Call(
@@ -387,24 +391,24 @@ class _Converter:
             [self.keyword(arg) for arg in named],
         )
 
-    def e_NamedExpr(self, node: cst.NamedExpr) -> ast.expr:  # noqa: N802
+    def e_NamedExpr(self, node: cst.NamedExpr) -> ast.expr:
         return ast.NamedExpr(self.expression(node.target), self.expression(node.value))  # type: ignore[arg-type]
 
-    def e_Await(self, node: cst.Await) -> ast.expr:  # noqa: N802
+    def e_Await(self, node: cst.Await) -> ast.expr:
         return ast.Await(self.expression(node.expression))
 
-    def e_Yield(self, node: cst.Yield) -> ast.expr:  # noqa: N802
+    def e_Yield(self, node: cst.Yield) -> ast.expr:
         if isinstance(node.value, cst.From):
             return ast.YieldFrom(self.expression(node.value.item))
         return ast.Yield(self.optional(node.value))
 
-    def e_Tuple(self, node: cst.Tuple) -> ast.expr:  # noqa: N802
+    def e_Tuple(self, node: cst.Tuple) -> ast.expr:
         return ast.Tuple(self.elements(node.elements), ast.Load())
 
-    def e_List(self, node: cst.List) -> ast.expr:  # noqa: N802
+    def e_List(self, node: cst.List) -> ast.expr:
         return ast.List(self.elements(node.elements), ast.Load())
 
-    def e_Set(self, node: cst.Set) -> ast.expr:  # noqa: N802
+    def e_Set(self, node: cst.Set) -> ast.expr:
         return ast.Set(self.elements(node.elements))
 
     def elements(self, nodes: Iterable[cst.BaseElement]) -> list[ast.expr]:
@@ -415,11 +419,11 @@ class _Converter:
             found.append(self.at(ast.Starred(value, ast.Load()), node) if is_starred else value)
         return found
 
-    def e_Dict(self, node: cst.Dict) -> ast.expr:  # noqa: N802
+    def e_Dict(self, node: cst.Dict) -> ast.expr:
         keys = [self.optional(getattr(element, "key", None)) for element in node.elements]
         return ast.Dict(keys, [self.expression(element.value) for element in node.elements])
 
-    def e_Subscript(self, node: cst.Subscript) -> ast.expr:  # noqa: N802
+    def e_Subscript(self, node: cst.Subscript) -> ast.expr:
         items = [self.index(element) for element in node.slice]
         is_tuple = len(items) > 1 or isinstance(node.slice[-1].comma, cst.Comma)
         inner = ast.Tuple(items, ast.Load()) if is_tuple else items[0]
@@ -434,24 +438,21 @@ class _Converter:
             value = self.expression(inner.value)
             starred = getattr(inner, "star", None)
             return self.at(ast.Starred(value, ast.Load()), inner) if starred else value
-        made: ast.expr = self.at(
-            ast.Slice(
-                self.optional(inner.lower), self.optional(inner.upper), self.optional(inner.step)
-            ),
-            inner,
-        )
+        assert isinstance(inner, cst.Slice)
+        bounds = (self.optional(bound) for bound in (inner.lower, inner.upper, inner.step))
+        made: ast.expr = self.at(ast.Slice(*bounds), inner)
         return made
 
-    def e_ListComp(self, node: cst.ListComp) -> ast.expr:  # noqa: N802
+    def e_ListComp(self, node: cst.ListComp) -> ast.expr:
         return ast.ListComp(self.expression(node.elt), self.generators(node.for_in))
 
-    def e_SetComp(self, node: cst.SetComp) -> ast.expr:  # noqa: N802
+    def e_SetComp(self, node: cst.SetComp) -> ast.expr:
         return ast.SetComp(self.expression(node.elt), self.generators(node.for_in))
 
-    def e_GeneratorExp(self, node: cst.GeneratorExp) -> ast.expr:  # noqa: N802
+    def e_GeneratorExp(self, node: cst.GeneratorExp) -> ast.expr:
         return ast.GeneratorExp(self.expression(node.elt), self.generators(node.for_in))
 
-    def e_DictComp(self, node: cst.DictComp) -> ast.expr:  # noqa: N802
+    def e_DictComp(self, node: cst.DictComp) -> ast.expr:
         key, value = self.expression(node.key), self.expression(node.value)
         return ast.DictComp(key, value, self.generators(node.for_in))
 

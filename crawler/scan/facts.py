@@ -15,11 +15,7 @@ SCANNER_VERSION = "1"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 
-class _Fact(msgspec.Struct, frozen=True, array_like=True):
-    pass
-
-
-class Import(_Fact, tag="import"):
+class Import(msgspec.Struct, frozen=True, array_like=True, tag="import"):
     """A name that an import binds: `from <level dots><module> import <name>`; `import a.b` is `a`.
 
     `name` is None for the module itself.
@@ -30,7 +26,7 @@ class Import(_Fact, tag="import"):
     name: str | None = None
 
 
-class Global(_Fact, tag="global"):
+class Global(msgspec.Struct, frozen=True, array_like=True, tag="global"):
     """A name of this file's module scope, used at `line` under the branches of `arms`.
 
     `line` is None where the use runs later than the module's body (inside a function).
@@ -41,52 +37,52 @@ class Global(_Fact, tag="global"):
     arms: tuple[int, ...] = ()
 
 
-class Attribute(_Fact, tag="attribute"):
+class Attribute(msgspec.Struct, frozen=True, array_like=True, tag="attribute"):
     """`base.name`."""
 
     base: Value
     name: str
 
 
-class Subscript(_Fact, tag="subscript"):
+class Subscript(msgspec.Struct, frozen=True, array_like=True, tag="subscript"):
     """`base[...]`: a grid, or an element of a table."""
 
     base: Value
 
 
-class Call(_Fact, tag="call"):
+class Call(msgspec.Struct, frozen=True, array_like=True, tag="call"):
     """`callee(*args)`; `args` are the positional ones and those passed as `fn=` or `func=`."""
 
     callee: Value
     args: tuple[Value, ...] = ()
 
 
-class Function(_Fact, tag="function"):
+class Function(msgspec.Struct, frozen=True, array_like=True, tag="function"):
     """A function that this file defines, by its place in `FileFacts.functions`."""
 
     index: int
 
 
-class Class(_Fact, tag="class"):
+class Class(msgspec.Struct, frozen=True, array_like=True, tag="class"):
     """A class that this file defines, by its place in `FileFacts.classes`."""
 
     index: int
 
 
-class Parameter(_Fact, tag="parameter"):
+class Parameter(msgspec.Struct, frozen=True, array_like=True, tag="parameter"):
     """A parameter of a function that this file defines."""
 
     index: int
     name: str
 
 
-class Choice(_Fact, tag="choice"):
+class Choice(msgspec.Struct, frozen=True, array_like=True, tag="choice"):
     """One of several: `a if c else b`, `a or b`, a name bound on several branches, a table."""
 
     options: tuple[Value, ...]
 
 
-class Unknown(_Fact, tag="unknown"):
+class Unknown(msgspec.Struct, frozen=True, array_like=True, tag="unknown"):
     """Anything that cannot be followed."""
 
 
@@ -97,7 +93,7 @@ UNKNOWN = Unknown()
 ARMS = 8
 
 
-class Binding(_Fact):
+class Binding(msgspec.Struct, frozen=True, array_like=True):
     """`name = value` in the module scope; `arms` are the branches it stands in, outermost first.
 
     An arm is `ARMS * statement + number`: two arms of one `if` share the statement, so that a use
@@ -109,7 +105,7 @@ class Binding(_Fact):
     arms: tuple[int, ...] = ()
 
 
-class Use(_Fact):
+class Use(msgspec.Struct, frozen=True, array_like=True):
     """A dotted name that a kernel's body uses, followed from its root, and how.
 
     `path` is what follows the root: `tl.math.exp` is root `tl`, path `("math", "exp")`.
@@ -122,7 +118,7 @@ class Use(_Fact):
     guards: tuple[str, ...] = ()
 
 
-class Pass(_Fact):
+class Pass(msgspec.Struct, frozen=True, array_like=True):
     """A parameter that a kernel hands to a function: by position, or by keyword."""
 
     root: Value
@@ -131,7 +127,7 @@ class Pass(_Fact):
     param: str
 
 
-class KernelFacts(_Fact):
+class KernelFacts(msgspec.Struct, frozen=True, array_like=True):
     """A function that is, or may be, a kernel. Lines are those of the file (or joined notebook)."""
 
     start_line: int
@@ -150,7 +146,7 @@ class KernelFacts(_Fact):
     source: str
 
 
-class FunctionFacts(_Fact):
+class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
     """A function definition. `returns` are the values its return statements can give."""
 
     qualname: str
@@ -161,28 +157,28 @@ class FunctionFacts(_Fact):
     kernel: KernelFacts | None = None
 
 
-class ClassFacts(_Fact):
+class ClassFacts(msgspec.Struct, frozen=True, array_like=True):
     """A class definition with its bases."""
 
     name: str
     bases: tuple[Value, ...]
 
 
-class Launch(_Fact):
+class Launch(msgspec.Struct, frozen=True, array_like=True):
     """A place that may launch a kernel: `target[grid](...)`, or `run(kernel=target, grid=...)`."""
 
     target: Value
     launcher: str | None
 
 
-class JitCall(_Fact):
+class JitCall(msgspec.Struct, frozen=True, array_like=True):
     """A call that may turn a function of this file into a kernel: `callee(function)`."""
 
     callee: Value
     function: Value
 
 
-class FileFacts(_Fact):
+class FileFacts(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one file by itself."""
 
     bindings: dict[str, tuple[Binding, ...]] = {}

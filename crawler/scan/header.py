@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import libcst as cst
-from libcst import native
+from libcst import native  # type: ignore[attr-defined]  # compiled, without stubs
 
 MAX_HEADER_BYTES = 256 << 10
 MAX_DECORATOR = 120
@@ -47,7 +47,7 @@ def read_header(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[st
     if len(text) <= MAX_HEADER_BYTES:
         try:
             module = native.parse_module(text)
-        except Exception:  # noqa: BLE001 - libcst raises its own errors and its runtime's
+        except Exception:
             module = None
         if module is not None and module.body and isinstance(module.body[0], cst.FunctionDef):
             return Header(decorators, _params_from_cst(module, module.body[0]))

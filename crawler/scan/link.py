@@ -78,9 +78,9 @@ def _kernels_of(evaluator: Evaluator, path: str) -> Iterator[_Kernel]:
     for call in facts.jit_calls:
         jit = _jit_of(evaluator, path, call.callee)
         if jit is not None:
-            for function in evaluator.functions(path, call.function):
-                if function.path == path:
-                    called.setdefault(function.index, jit)
+            for at in evaluator.functions(path, call.function):
+                if at.path == path:
+                    called.setdefault(at.index, jit)
     for index, function in enumerate(facts.functions):
         if function.kernel is None:
             continue

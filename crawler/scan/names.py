@@ -40,12 +40,12 @@ CUSTOMARY_ALIASES = {"tl": "triton.language", "gl": "triton.experimental.gluon.l
 """What a name means by custom, where a file gets it from somewhere that cannot be followed."""
 
 _FOREIGN_PACKAGES = frozenset(
-    "abc aiohttp argparse ast asyncio attr attrs builtins cachetools click collections contextlib "
-    "copy cupy cutlass dataclasses einops enum fastapi flask functools helion hypothesis "
-    "importlib inspect itertools jax jaxtyping joblib logging math mlx multiprocessing neuronxcc "
-    "nki numba numpy os packaging pathlib pydantic pytest random re scipy sklearn sys tensorflow "
-    "thunder threading tilelang time timeit torch torchvision tqdm transformers typing "
-    "typing_extensions types unittest warnings".split()
+    "abc aiohttp argparse ast asyncio attr attrs builtins cachetools click collections "
+    "contextlib copy cupy cutlass dataclasses einops enum fastapi flask functools helion "
+    "hypothesis importlib inspect itertools jax jaxtyping joblib logging math mlx "
+    "multiprocessing neuronxcc nki numba numpy os packaging pathlib pydantic pytest random re "
+    "scipy sklearn sys tensorflow thunder threading tilelang time timeit torch torchvision "
+    "tqdm transformers typing typing_extensions types unittest warnings".split()
 )
 
 

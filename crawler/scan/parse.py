@@ -39,7 +39,7 @@ class ParsedSource:
 
 
 def decode_source(data: bytes) -> str | None:
-    """Return the text as Python would decode it, line ends as `\\n`; None if it is not text."""
+    """Return the text as Python would decode it, with plain line feeds; None if it is not text."""
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
     try:

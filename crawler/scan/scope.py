@@ -246,10 +246,9 @@ def _call_value(
     node: ast.Call, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int
 ) -> Value:
     callee = to_value(node.func, scope, line, arms, depth + 1)
-    if isinstance(callee, Unknown):
-        # An unknown function may still hand on what it is given: `helper(...)(kernel)`.
-        if not isinstance(node.func, ast.Call):
-            return UNKNOWN
+    # An unknown function may still hand on what it is given: `helper(...)(kernel)`.
+    if isinstance(callee, Unknown) and not isinstance(node.func, ast.Call):
+        return UNKNOWN
     imported = _dynamic_import(callee, node)
     if imported is not None:
         return imported

@@ -1,6 +1,6 @@
 """A small evaluator of expressions that need no running: literals, names, products, filters.
 
-It works on syntax trees alone, counts its steps, and gives up (`NotStatic`) rather than guess.
+It works on syntax trees alone, counts its steps, and gives up (`NotStaticError`) rather than guess.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
 }
 
 
-class NotStatic(Exception):
+class NotStaticError(Exception):
     """The value depends on something that only a run would know."""
 
 
@@ -78,18 +78,18 @@ class Evaluator:
     active: set[ast.expr] = field(default_factory=set)
 
     def step(self) -> None:
-        """Count one step; raise `NotStatic` when there were too many."""
+        """Count one step; raise `NotStaticError` when there were too many."""
         self.steps -= 1
         if self.steps < 0:
-            raise NotStatic
+            raise NotStaticError
 
     def value(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Any:
-        """Return the value of an expression; raises `NotStatic`."""
+        """Return the value of an expression; raises `NotStaticError`."""
         self.step()
         try:
             return self._value(node, scope, env)
         except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
-            raise NotStatic from error
+            raise NotStaticError from error
 
     def _value(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Any:
         match node:
@@ -123,9 +123,9 @@ class Evaluator:
             case ast.Call(func=ast.Name(id=name)) if name in _CALLS and not node.keywords:
                 args = self.elements(node.args, scope, env)
                 if name == "range" and len(range(*args)) > MAX_ITEMS:
-                    raise NotStatic
+                    raise NotStaticError
                 return _CALLS[name](*args)
-        raise NotStatic
+        raise NotStaticError
 
     def elements(self, nodes: Sequence[ast.expr], scope: Scope, env: Mapping[str, Any]) -> Any:
         """Return the values of list elements, starred ones spread."""
@@ -143,12 +143,12 @@ class Evaluator:
         right = self.value(node.right, scope, env)
         numbers = all(isinstance(side, (int, float)) for side in (left, right))
         if numbers and isinstance(node.op, (ast.Pow, ast.LShift)) and not abs(right) < _MAX_BITS:
-            raise NotStatic
+            raise NotStaticError
         if not numbers and not (isinstance(node.op, ast.Add) and type(left) is type(right)):
-            raise NotStatic
+            raise NotStaticError
         result = _BINARY[type(node.op)](left, right)
         if isinstance(result, int) and result.bit_length() > _MAX_BITS:
-            raise NotStatic
+            raise NotStaticError
         return result
 
     def boolean(self, node: ast.BoolOp, scope: Scope, env: Mapping[str, Any]) -> Any:
@@ -177,7 +177,7 @@ class Evaluator:
             return env[name]
         bound, owner = lookup(name, scope)
         if not isinstance(bound.what, ast.expr) or bound.what in self.active:
-            raise NotStatic
+            raise NotStaticError
         self.active.add(bound.what)
         try:
             return self.value(bound.what, owner, {})
@@ -228,16 +228,16 @@ def product_factors(node: ast.expr) -> list[ast.expr] | None:
 
 
 def lookup(name: str, scope: Scope) -> tuple[Bound, Scope]:
-    """Return the one binding that a name can mean and its scope; raises `NotStatic` on several."""
+    """Return the one binding that a name can mean and its scope; raises `NotStaticError` on several."""
     current: Scope | None = scope
     while current is not None:
         found = visible(current.names[name], None, ()) if name in current.names else []
         if len(found) == 1:
             return found[0], current
         if found:
-            raise NotStatic
+            raise NotStaticError
         current = current.parent
-    raise NotStatic
+    raise NotStaticError
 
 
 def _bind(target: ast.expr, item: Any, env: dict[str, Any]) -> None:
@@ -247,4 +247,4 @@ def _bind(target: ast.expr, item: Any, env: dict[str, Any]) -> None:
         for inner, value in zip(target.elts, item, strict=True):
             _bind(inner, value, env)
     else:
-        raise NotStatic
+        raise NotStaticError

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 
 _NO_CHILDREN = frozenset(
-    "arg asname attr cls conversion ctx id is_async kind kwd_attrs level lineno module name names "
-    "op ops rest simple tag type_comment type_ignores type_params".split()
+    "arg asname attr cls conversion ctx id is_async kind kwd_attrs level lineno module name "
+    "names op ops rest simple tag type_comment type_ignores type_params".split()
 )
 
 CHILD_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
