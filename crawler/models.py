@@ -278,6 +278,8 @@ class CrawledRepo:
     """What to crawl to get it again: the SOURCE word without a version or ref."""
     status: RepoStatus
     scanner_version: str
+    """The scanner's version and, after a `+`, what else decides what it is shown; the version
+    alone is that of the scans."""
     commit: str | None = None
     version: str | None = None
     files_seen: int = 0

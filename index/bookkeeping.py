@@ -32,7 +32,7 @@ def save_files(con: duckdb.DuckDBPyConnection, staging: Staging, crawled: Crawle
 
     scans = {scan.blob: asdict(scan) for scan in crawled.scans}
     staging.load("staged_scans", scans.values(), {"blob": "VARCHAR", "facts": "VARCHAR"})
-    version = {"version": crawled.scanner_version}
+    version = {"version": scanner_of(crawled.scanner_version)}
     con.execute(
         "DELETE FROM scan_cache "
         "WHERE scanner_version = $version AND blob IN (SELECT blob FROM staged_scans)",
@@ -114,6 +114,11 @@ def save_report(
     return report
 
 
+def scanner_of(version: str) -> str:
+    """Return which scanner read a source; what follows its version is which files it was shown."""
+    return version.partition("+")[0]
+
+
 def drop_unused_scans(con: duckdb.DuckDBPyConnection) -> None:
     """Forget the scans of blobs that no source holds any more, and of scanners none was read by.
 
@@ -123,7 +128,7 @@ def drop_unused_scans(con: duckdb.DuckDBPyConnection) -> None:
         """
         DELETE FROM scan_cache
         WHERE scanner_version NOT IN (
-            SELECT scanner_version FROM repos WHERE scanner_version IS NOT NULL
+            SELECT split_part(scanner_version, '+', 1) FROM repos WHERE scanner_version IS NOT NULL
         ) OR (
             blob NOT IN (SELECT blob FROM repo_blobs) AND NOT EXISTS (
                 FROM repos WHERE kernels > 0 AND name NOT IN (SELECT repo FROM repo_blobs)

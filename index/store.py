@@ -27,7 +27,14 @@ from crawler.models import (
     RepoReport,
     ScanSkip,
 )
-from index.bookkeeping import WHOLE, drop_unused_scans, save_files, save_repo, save_report
+from index.bookkeeping import (
+    WHOLE,
+    drop_unused_scans,
+    save_files,
+    save_repo,
+    save_report,
+    scanner_of,
+)
 from index.database import storage_errors
 from index.merging import Merge, merge_kernels
 from index.search_tables import mark_search_stale, refresh_search
@@ -147,6 +154,7 @@ class Store:
 
     def _save_kernels(self, crawled: CrawledRepo, run: Run) -> Merge:
         known = self.repo(crawled.name)
+        scanner = scanner_of(crawled.scanner_version)
         self._staging.load_kernels(crawled.kernels)
         merge = merge_kernels(
             self._con,
@@ -154,7 +162,7 @@ class Store:
             clean_text(crawled.name),
             run_id=run.id,
             at=_utc(run.started_at),
-            is_same_scanner=known is None or known.scanner_version == crawled.scanner_version,
+            is_same_scanner=known is None or scanner_of(known.scanner_version) == scanner,
         )
         if merge.rows:
             mark_search_stale(self._con)

@@ -22,3 +22,7 @@ class Table:
         """Return the values of one column, from the first row to the last."""
         position = self.columns.index(name)
         return tuple(row[position] for row in self.rows)
+
+    def first(self, limit: int | None) -> Table:
+        """Return the table cut to its first rows; None is no limit."""
+        return self if limit is None else Table(columns=self.columns, rows=self.rows[:limit])

@@ -68,18 +68,17 @@ def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
 
 
 def suggest(con: duckdb.DuckDBPyConnection, word: str) -> list[str]:
-    """Return up to three words of the index that are spelled like this one, nearest first."""
+    """Return the words of the index that are spelled most like this one, at most three."""
     rows = con.execute(
         """
-        SELECT word FROM search_words
+        SELECT word, damerau_levenshtein(word, $word) AS distance FROM search_words
         WHERE len(word) > 2 AND jaro_winkler_similarity(word, $word) >= $near
-        ORDER BY damerau_levenshtein(word, $word), jaro_winkler_similarity(word, $word) DESC,
-            n DESC, word
+        ORDER BY distance, jaro_winkler_similarity(word, $word) DESC, n DESC, word
         LIMIT 3
         """,
         {"word": word, "near": NEAR_ENOUGH},
     ).fetchall()
-    return [str(near) for (near,) in rows]
+    return [str(near) for near, distance in rows if distance == rows[0][1]]
 
 
 class _Vocabulary:

@@ -1,0 +1,67 @@
+"""The command line: parses, calls, prints. Each command is a module, imported when it is run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from crawler.errors import TritonIndexError
+from index.cli.group import triton_index
+from index.plain_text import one_line
+
+PROGRAM = "triton-index"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done. 1: done, but the answer is no. 2: the input or the usage is wrong. 130: interrupted.
+    What went wrong is one line on stderr; `--debug` shows where instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        code = triton_index.main(words, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # Who reads the output has had enough; the rest of it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", code=130)
+    except click.ClickException as error:
+        return _fail(_usage(error))
+    except TritonIndexError as error:
+        if debug:
+            raise
+        return _fail(str(error))
+    except OSError as error:
+        if debug:
+            raise
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror}")
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(
+            f"unexpected {type(error).__name__}: {error}; this is a fault of {PROGRAM}, "
+            f"`{PROGRAM} --debug ...` shows where"
+        )
+
+
+def _usage(error: click.ClickException) -> str:
+    text = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    return f"{text}; see `{command} --help`"
+
+
+def _fail(message: str, *, code: int = 2) -> int:
+    sys.stderr.write(f"{PROGRAM}: {one_line(message)}\n")
+    return code

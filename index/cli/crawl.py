@@ -1,0 +1,76 @@
+"""`triton-index crawl`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from index.cli.group import Settings
+
+if TYPE_CHECKING:
+    from crawler.models import SourceRepo
+
+SOURCES = Path("sources.toml")
+
+
+@click.command()
+@click.argument("words", metavar="[SOURCE]...", nargs=-1)
+@click.option(
+    "--sources",
+    "listed",
+    type=click.Path(path_type=Path),
+    help="Crawl the sources of this list.  [default: sources.toml]",
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Scan in N processes.")
+@click.option("--full", is_flag=True, help="Read everything again, whatever is cached.")
+@click.option(
+    "--format", "style", type=click.Choice(["json"]), help="Print the crawl report on stdout."
+)
+@click.pass_obj
+def command(
+    settings: Settings,
+    /,
+    words: tuple[str, ...],
+    listed: Path | None,
+    jobs: int | None,
+    full: bool,
+    style: str | None,
+) -> int:
+    """Scan sources into the index.
+
+    SOURCE is owner/name[@ref] or its GitHub URL, owner/name=PATH (a clone that stands for the
+    repository), pypi:dist[==version], or PATH (a folder). Without any, the list is crawled.
+    Readers see the old index until the crawl has ended; what a killed crawl had finished, the
+    next one takes up. Exits with 1 if a source failed or is gone.
+    """
+    from dataclasses import asdict
+
+    from index.cli.output import emit, note
+    from index.cli.progress import crawl_progress
+    from index.crawling import crawl_into, has_failures, summary
+    from index.location import index_to_write
+    from index.render import to_json
+    from index.store import Store
+
+    sources = _sources(words, listed)
+    path, seed = index_to_write(settings.db)
+    with Store.open_for_writing(path, seed=seed) as store, crawl_progress(len(sources)) as progress:
+        report = crawl_into(store, sources, jobs=jobs, full=full, progress=progress)
+    note(f"{summary(report)}; index: {path}")
+    if style == "json":
+        emit(lambda out: out.write(f"{to_json(asdict(report))}\n"))
+    return 1 if has_failures(report) else 0
+
+
+def _sources(words: tuple[str, ...], listed: Path | None) -> tuple[SourceRepo, ...]:
+    from crawler.sources import load_sources, parse_sources
+
+    if words and listed is not None:
+        raise click.UsageError("give SOURCE words or --sources FILE, not both")
+    if words:
+        return parse_sources(words)
+    if listed is None and not SOURCES.exists():
+        raise click.UsageError(f"no SOURCE given, and no {SOURCES} here; name one")
+    return load_sources(listed or SOURCES)

@@ -1,0 +1,65 @@
+"""The `triton-index` command, which knows its subcommands by name and imports them late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+# Name -> first line of help; the module of that name in this package holds `command`.
+COMMANDS = {
+    "crawl": "Scan sources into the index.",
+    "search": "Find kernels, the likeliest first.",
+    "show": "Show all that is known of one kernel.",
+    "repos": "List the indexed sources.",
+    "tags": "List the tags and how many kernels carry them.",
+    "stats": "Count what is indexed.",
+    "runs": "List the crawls, or what one of them changed.",
+    "sql": "Ask the index in SQL, read-only.",
+    "export": "Write the kernels to a file.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for every command: the index named with `--db`, if any."""
+
+    db: Path | None = None
+
+
+class LateGroup(click.Group):
+    """A group whose commands are imported when they are run, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"index.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    envvar="TRITON_INDEX_DB",
+    show_envvar=True,
+    help="The index file. Without it: your own index, else the one that came with the package.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="triton-index", message="%(prog)s %(version)s")
+@click.pass_context
+def triton_index(ctx: click.Context, db: Path | None, debug: bool) -> None:
+    """Index and search open Triton kernels."""
+    ctx.obj = Settings(db=db)

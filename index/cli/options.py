@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+format_option: Decorator = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "jsonl", "csv", "md"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
+
+
+def limit_option(default: int | None = None) -> Decorator:
+    """Return the option `--limit N`; 0 stands for no limit."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        default=default or 0,
+        show_default=default is not None,
+        callback=lambda ctx, param, value: value or None,
+        metavar="N",
+        help="Print at most N; 0 for all.",
+    )

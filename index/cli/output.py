@@ -1,0 +1,53 @@
+"""What goes to stdout, which holds data only, and to stderr, which holds all else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from index.plain_text import one_line
+from index.render import WRITERS, write_table
+from index.table import Table
+
+
+def print_table(table: Table, style: str, *, columns: Sequence[str] | None = None) -> None:
+    """Print a table in one of the formats.
+
+    Programs get every column. People see those in `columns` of which anything is known, or all.
+    """
+    if style not in ("table", "md"):
+        emit(lambda out: WRITERS[style](table, out))
+        return
+    shown = table if columns is None else _known(table, columns)
+    if style == "md":
+        emit(lambda out: WRITERS[style](shown, out))
+        return
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else None
+    bold = is_terminal and "NO_COLOR" not in os.environ
+    emit(lambda out: write_table(shown, out, width=width, bold=bold))
+
+
+def emit(write: Callable[[TextIO], object]) -> None:
+    """Let `write` write to stdout; whoever stops reading it early has had what they wanted."""
+    try:
+        write(sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The rest would fail again when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def note(message: str) -> None:
+    """Say something on stderr, on one line."""
+    sys.stderr.write(f"{one_line(message)}\n")
+
+
+def _known(table: Table, columns: Sequence[str]) -> Table:
+    known = [name for name in columns if any(v not in (None, []) for v in table.column(name))]
+    chosen = tuple(known if table.rows else columns)
+    values = (table.column(name) for name in chosen)
+    return Table(columns=chosen, rows=tuple(zip(*values, strict=True)))

@@ -1,0 +1,36 @@
+"""`triton-index repos`."""
+
+from __future__ import annotations
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option, limit_option
+
+# What a person sees; `location` and the commit are for programs.
+SHOWN = (
+    "repo",
+    "status",
+    "kernels",
+    "skipped",
+    "stars",
+    "license",
+    "version",
+    "last_seen",
+    "error",
+)
+
+
+@click.command()
+@limit_option()
+@format_option
+@click.pass_obj
+def command(settings: Settings, limit: int | None, style: str) -> None:
+    """List the indexed sources with how their last crawl ended."""
+    from index.catalog import list_repos
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.location import index_to_read
+
+    with open_index(index_to_read(settings.db)) as con:
+        print_table(list_repos(con).first(limit), style, columns=SHOWN)

@@ -1,0 +1,36 @@
+"""`triton-index runs`."""
+
+from __future__ import annotations
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option, limit_option
+
+
+@click.command()
+@click.option(
+    "--changes",
+    "run",
+    metavar="[RUN]",
+    is_flag=False,
+    flag_value="",
+    help="List the kernels that this run changed; without RUN, the latest.",
+)
+@limit_option()
+@format_option
+@click.pass_obj
+def command(settings: Settings, run: str | None, limit: int | None, style: str) -> None:
+    """List the crawls, the latest first, or what one of them changed.
+
+    A change is added, changed, moved (or renamed), removed or returned. RUN is an id or the
+    beginning of one.
+    """
+    from index.catalog import list_changes, list_runs
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.location import index_to_read
+
+    with open_index(index_to_read(settings.db)) as con:
+        table = list_runs(con) if run is None else list_changes(con, run)
+        print_table(table.first(limit), style)

@@ -1,0 +1,93 @@
+"""`triton-index search`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import Decorator, format_option, limit_option
+
+if TYPE_CHECKING:
+    from index.search import Found
+
+# What a person sees of each kernel, as far as it is known.
+SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "verified", "summary")
+
+
+def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
+    return click.option(name, target, multiple=True, help=text, **more)
+
+
+@click.command()
+@click.argument("words", metavar="[QUERY]", nargs=-1)
+@_many("--tag", "tags", "Has this tag.")
+@_many("--op", "ops", "Computes this op.")
+@_many("--repo", "repos", "Is from this source: owner/name, or the name alone.")
+@_many("--license", "licenses", "Has this licence (SPDX).")
+@_many(
+    "--role",
+    "roles",
+    "Has this role.",
+    type=click.Choice(["kernel", "device_function", "pointwise", "unknown"]),
+)
+@_many("--dialect", "dialects", "Is written in this.", type=click.Choice(["triton", "gluon"]))
+@_many("--dtype", "dtypes", "Handles this dtype.")
+@_many("--feature", "features", "Uses this feature.")
+@click.option("--triton", metavar="VERSION", help="Has all it uses in this release of Triton.")
+@click.option("--verified", is_flag=True, help="Passed verification.")
+@click.option("--has-backward", is_flag=True, help="Has a backward kernel.")
+@click.option("--include-tests", is_flag=True, help="Tests too.")
+@click.option(
+    "--sort",
+    type=click.Choice(["relevance", "stars", "recent", "name"]),
+    default="relevance",
+    show_default=True,
+)
+@limit_option(default=20)
+@format_option
+@click.pass_obj
+def command(
+    settings: Settings,
+    /,
+    words: tuple[str, ...],
+    sort: str,
+    limit: int | None,
+    style: str,
+    **filters: Any,
+) -> int:
+    """Find kernels, the likeliest first.
+
+    QUERY is made of words, or of a name in any spelling: rmsnorm, rms_norm and "RMS norm" are the
+    same. Without it, every kernel that passes the filters is found. Of --op, --tag, --feature and
+    --dtype a kernel must have all that are given; of the others, one. What is not known of a
+    kernel does not pass. Exits with 1 if nothing is found.
+    """
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.filters import Filters
+    from index.kernels import KERNEL_COLUMNS, fetch_kernels
+    from index.location import index_to_read
+    from index.search import Sort, search
+
+    chosen = Filters(**filters)
+    columns = (*SHOWN, "permalink") if style == "md" else SHOWN
+    with open_index(index_to_read(settings.db)) as con:
+        found = search(con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit)
+        shown = columns if style in ("table", "md") else KERNEL_COLUMNS
+        kernels = fetch_kernels(con, found.ids, shown)
+    print_table(kernels, style, columns=shown)
+    _explain(found, has_filters=chosen != Filters(include_tests=chosen.include_tests))
+    return 0 if found.ids else 1
+
+
+def _explain(found: Found, *, has_filters: bool) -> None:
+    """Say on stderr which words occur nowhere and what is near them, or that nothing fits."""
+    from index.cli.output import note
+
+    for word, near in found.unknown:
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        note(f"no kernel has the word {word!r}{hint}")
+    if not found.ids and not found.unknown:
+        note("nothing found" + ("; try fewer filters" if has_filters else "; try other words"))

@@ -1,0 +1,72 @@
+"""`triton-index show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option
+
+if TYPE_CHECKING:
+    from index.table import Table
+
+
+@click.command()
+@click.argument("id")
+@click.option("--source", is_flag=True, help="Print its code.")
+@format_option
+@click.pass_obj
+def command(settings: Settings, id: str, source: bool, style: str) -> int:
+    """Show all that is known of one kernel.
+
+    ID may be the end of one (path::name, or the name), if only one kernel ends so. As JSON it is
+    one object. Exits with 1 if there is no such kernel.
+    """
+    from index.database import open_index
+    from index.location import index_to_read
+    from index.lookup import find_kernel, show_kernel
+
+    with open_index(index_to_read(settings.db)) as con:
+        found = find_kernel(con, id)
+        kernel = None if found.id is None else show_kernel(con, found.id, source=source)
+    if kernel is None:
+        return _no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
+    _print_kernel(kernel, style, source=source)
+    return 0
+
+
+def _print_kernel(kernel: Table, style: str, *, source: bool) -> None:
+    from index.card import kernel_card
+    from index.cli.output import emit, print_table
+    from index.plain_text import printable
+    from index.render import to_json
+
+    (record,) = kernel.records()
+    if style == "json":
+        emit(lambda out: out.write(f"{to_json(record)}\n"))
+    elif style != "table":
+        print_table(kernel, style)
+    elif source:
+        code = printable(str(record["source"])).rstrip("\n")
+        emit(lambda out: out.write(f"{code}\n"))
+    else:
+        emit(lambda out: out.write(kernel_card(record)))
+
+
+def _no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:
+    """Say which kernels may have been meant."""
+    from index.cli.output import note
+    from index.lookup import MOST_NAMED
+
+    if is_ambiguous:
+        note(f"{id}: {len(others)} kernels are called so; give more of the id:")
+    else:
+        hint = "the nearest are:" if others else "`triton-index search` finds kernels by words"
+        note(f"{id}: no such kernel; {hint}")
+    for other in others[:MOST_NAMED]:
+        note(f"  {other}")
+    if len(others) > MOST_NAMED:
+        note(f"  and {len(others) - MOST_NAMED} more")
+    return 2 if is_ambiguous else 1

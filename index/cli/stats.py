@@ -1,0 +1,23 @@
+"""`triton-index stats`."""
+
+from __future__ import annotations
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option, limit_option
+
+
+@click.command()
+@limit_option()
+@format_option
+@click.pass_obj
+def command(settings: Settings, limit: int | None, style: str) -> None:
+    """Count what is indexed."""
+    from index.catalog import list_stats
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.location import index_to_read
+
+    with open_index(index_to_read(settings.db)) as con:
+        print_table(list_stats(con).first(limit), style)

@@ -1,0 +1,171 @@
+"""Tables on paper: one function for each format, `table` for people and the rest for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import TextIO
+
+from index.plain_text import cut, display_width, one_line, printable
+from index.table import Table
+
+# No column is cut below this to make room for others.
+NARROWEST = 12
+# Ids are there to be copied: never cut.
+WHOLE_COLUMNS = frozenset({"id", "previous_id", "run_id"})
+
+_MARKUP = str.maketrans(
+    {char: f"\\{char}" for char in "\\`*_[]|~#"}
+    | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    # Not a person to call, and not a link that nobody wrote.
+    | {"@": "&#64;", ":": "&#58;"}
+)
+
+# The one kind of link that is ours: nothing in it can end it early.
+_PERMALINK = re.compile(r"https://[\w./%~@+-]+#L\d+-L\d+", re.ASCII)
+
+
+def write_table(table: Table, out: TextIO, *, width: int | None = None, bold: bool = False) -> None:
+    """Write aligned columns; `width` in columns of the terminal, None for as wide as it takes."""
+    if not table.rows:
+        return
+    cells = [[cell_text(value) for value in row] for row in table.rows]
+    widths = _fit(table.columns, cells, width)
+    heads = [cut(name, size) for name, size in zip(table.columns, widths, strict=True)]
+    head = _aligned(heads, widths, frozenset())
+    out.write(f"\x1b[1m{head}\x1b[0m\n" if bold else f"{head}\n")
+    numbers = frozenset(
+        n for n in range(len(widths)) if all(_is_number(row[n]) for row in table.rows)
+    )
+    for row in cells:
+        cut_row = [cut(cell, size) for cell, size in zip(row, widths, strict=True)]
+        out.write(f"{_aligned(cut_row, widths, numbers)}\n")
+
+
+def write_json(table: Table, out: TextIO) -> None:
+    """Write one array of objects."""
+    separator = "[\n"
+    for record in table.records():
+        out.write(f"{separator}{to_json(record)}")
+        separator = ",\n"
+    out.write("\n]\n" if table.rows else "[]\n")
+
+
+def write_jsonl(table: Table, out: TextIO) -> None:
+    """Write one object a line."""
+    for record in table.records():
+        out.write(f"{to_json(record)}\n")
+
+
+def write_csv(table: Table, out: TextIO) -> None:
+    """Write comma-separated values under a header; lists and records as JSON.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_csv_cell(value) for value in row] for row in table.rows)
+
+
+def write_md(table: Table, out: TextIO) -> None:
+    """Write a Markdown table in which no cell is markup, a mention or a link of its own making."""
+    out.write(f"| {' | '.join(name.translate(_MARKUP) for name in table.columns)} |\n")
+    out.write(f"|{' --- |' * len(table.columns)}\n")
+    for row in table.rows:
+        out.write(f"| {' | '.join(map(_md_cell, row))} |\n")
+
+
+WRITERS: dict[str, Callable[[Table, TextIO], None]] = {
+    "table": write_table,
+    "json": write_json,
+    "jsonl": write_jsonl,
+    "csv": write_csv,
+    "md": write_md,
+}
+
+
+def to_json(value: object) -> str:
+    """Return any value of the index as JSON in plain ASCII; times are UTC in ISO 8601."""
+    return json.dumps(_plain(value), separators=(", ", ": "))
+
+
+def _plain(value: object) -> object:
+    """Return the value in terms that JSON has."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return f"{value.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def cell_text(value: object) -> str:
+    """Return a value on one line, for people."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return one_line(", ".join(value))
+    return one_line(to_json(value) if isinstance(value, list | dict) else str(value))
+
+
+def _md_cell(value: object) -> str:
+    text = cell_text(value)
+    return f"<{text}>" if _PERMALINK.fullmatch(text) else text.translate(_MARKUP)
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value if isinstance(value, str) else to_json(value).strip('"')
+    text = printable(text)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _fit(columns: tuple[str, ...], cells: list[list[str]], width: int | None) -> list[int]:
+    """Return the width of each column; the widest give way until all fit or none can."""
+    widths = [
+        max(display_width(text) for text in (name, *(row[n] for row in cells)))
+        for n, name in enumerate(columns)
+    ]
+    if width is None:
+        return widths
+    pliable = [n for n, name in enumerate(columns) if name not in WHOLE_COLUMNS]
+    excess = sum(widths) + 2 * (len(widths) - 1) - width
+    while excess > 0 and any(widths[n] > NARROWEST for n in pliable):
+        widest = max(pliable, key=lambda n: widths[n])
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _aligned(cells: list[str], widths: list[int], numbers: frozenset[int]) -> str:
+    padded = (
+        " " * (size - display_width(cell)) + cell
+        if n in numbers
+        else cell + " " * (size - display_width(cell))
+        for n, (cell, size) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join(padded).rstrip()
