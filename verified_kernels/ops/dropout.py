@@ -1,0 +1,243 @@
+"""Dropout whose mask is never stored: a counter-based generator makes it again when needed.
+
+**The maths.** `y = x * keep / (1 - p)`, where each entry is kept with probability 1 - p, and
+`dx = dy * keep / (1 - p)` with the same `keep`.
+
+**The generator.** Philox is a function, not a stream: ten rounds of multiplying and mixing turn a
+seed and a counter into four random words of 32 bits. Any program can have the words of any counter
+without those before it, so the backward recomputes the mask from the seed. PyTorch stores a byte
+an entry and reads it back; here nothing is kept but two numbers.
+
+**How work maps to program instances.** A program owns 4 * QUARTER neighbouring entries and draws
+QUARTER counters, one a lane. The four words of a counter decide on the same lane of the four
+quarters: four loads, each contiguous, and no word wasted. Entry i of the tensor, counted in
+row-major order, therefore depends on word (i // QUARTER) % 4 of counter
+i // (4 * QUARTER) * QUARTER + i % QUARTER. QUARTER is part of this definition: another value gives
+other masks. Strides and dtype do not matter.
+
+**Traps.**
+- A word is compared with a threshold as an integer. `rand() < p` in fp32 would cost a conversion
+  and could not tell apart values of p closer than 2**-24.
+- Dropped entries are multiplied by zero, not replaced: NaN and infinity stay visible, as they do
+  in PyTorch.
+- A seed fixes the mask. Draw a fresh seed for every call in training; a CUDA graph replays the one
+  it was captured with.
+
+**What bounds the speed.** Memory in fp32; in bf16 the ten rounds take about as long as the bytes
+do, which is why no word may be wasted.
+
+Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
+https://doi.org/10.1145/2063384.2063405. Licence: MIT.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from verified_kernels.cases import row_cases
+from verified_kernels.launch import check_float, wants_grad
+from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
+
+NUM_WARPS = 4
+QUARTER = 1024
+_ROUNDS = 10
+_WORD = 0xFFFFFFFF
+
+
+@triton.jit
+def _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word, threshold, scale):
+    """Store x times scale where the word lies at or above the threshold, times zero elsewhere."""
+    mask = offsets < n_elements
+    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [QUARTER]
+    factor = tl.where(word.to(tl.int32, bitcast=True) >= threshold, scale, 0.0)
+    tl.store(y_ptr + offsets, (x * factor).to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit(do_not_specialize=["seed", "threshold"])
+def _dropout_kernel(x_ptr, y_ptr, n_elements, seed, threshold, scale, QUARTER: tl.constexpr):
+    """`y = x * scale` where Philox(seed, entry) >= threshold as int32, else `x * 0`.
+
+    x_ptr, y_ptr: [n_elements] contiguous, of fp32, fp16 or bf16. QUARTER spans a quarter of a
+    program's entries. Grid: (cdiv(n_elements, 4 * QUARTER),). Computes in fp32.
+    """
+    # One program instance handles 4 * QUARTER neighbouring entries, a quarter at a time.
+    pid = tl.program_id(0).to(tl.int64)
+    lanes = tl.arange(0, QUARTER)
+    word_0, word_1, word_2, word_3 = tl.randint4x(seed, pid * QUARTER + lanes)
+    offsets = pid * 4 * QUARTER + lanes
+    _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word_0, threshold, scale)
+    _scale_quarter(x_ptr, y_ptr, offsets + QUARTER, n_elements, word_1, threshold, scale)
+    _scale_quarter(x_ptr, y_ptr, offsets + 2 * QUARTER, n_elements, word_2, threshold, scale)
+    _scale_quarter(x_ptr, y_ptr, offsets + 3 * QUARTER, n_elements, word_3, threshold, scale)
+
+
+def _dropped(x: Tensor, p: float, seed: int) -> Tensor:
+    x = x.contiguous()
+    if p == 1.0:
+        return x * 0.0
+    y = torch.empty_like(x)
+    n_elements = x.numel()
+    if n_elements:
+        # The share p of all 2**32 words, as int32 starts at -2**31.
+        threshold = min(round(p * 2**32), _WORD) - 2**31
+        grid = (triton.cdiv(n_elements, 4 * QUARTER),)
+        scale = 1.0 / (1.0 - p)
+        _dropout_kernel[grid](
+            x, y, n_elements, seed, threshold, scale, QUARTER, num_warps=NUM_WARPS
+        )
+    return y
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
+        ctx.p, ctx.seed = p, seed
+        return _dropped(x, p, seed)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+        return _dropped(dy, ctx.p, ctx.seed), None, None
+
+
+def dropout(x: Tensor, p: float, seed: int) -> Tensor:
+    """X with each entry zeroed with probability p, the others divided by 1 - p; contiguous.
+
+    The mask depends on seed and the entry's place in x alone: the same call gives the same result,
+    on every device. Differentiable once.
+
+    Raises:
+        TypeError: x is not fp32, fp16 or bf16.
+        ValueError: p lies outside [0, 1], or seed outside [0, 2**63).
+    """
+    check_float("dropout", x=x)
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout: p is {p}; a probability between 0 and 1 is needed")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"dropout: seed is {seed}; an integer from 0 to 2**63 - 1 is needed")
+    if wants_grad(x):
+        return _Dropout.apply(x, p, seed)
+    return _dropped(x, p, seed)
+
+
+def philox_reference(seed: int, counters: Tensor) -> list[Tensor]:
+    """The four words, as int64 of [0, 2**32), of Philox4x32-10 for each int64 counter."""
+    c0, c1 = counters & _WORD, (counters >> 32) & _WORD
+    c2 = c3 = torch.zeros_like(counters)
+    key_0, key_1 = seed & _WORD, seed >> 32 & _WORD
+    for _ in range(_ROUNDS):
+        high_0, low_0 = _wide_product(0xD2511F53, c0)
+        high_2, low_2 = _wide_product(0xCD9E8D57, c2)
+        c0, c1, c2, c3 = high_2 ^ c1 ^ key_0, low_2, high_0 ^ c3 ^ key_1, low_0
+        key_0, key_1 = (key_0 + 0x9E3779B9) & _WORD, (key_1 + 0xBB67AE85) & _WORD
+    return [c0, c1, c2, c3]
+
+
+def _wide_product(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
+    """High and low word of factor * words, by halves of 16 bits that int64 can hold."""
+    low, high = factor * (words & 0xFFFF), factor * (words >> 16)
+    return (high + (low >> 16)) >> 16, (low + ((high & 0xFFFF) << 16)) & _WORD
+
+
+def dropout_reference(x: Tensor, p: float, seed: int) -> Tensor:
+    """`x * keep / (1 - p)` with the mask from `philox_reference`; zero times x where p is 1."""
+    entry = torch.arange(x.numel(), device=x.device)
+    counters = entry // (4 * QUARTER) * QUARTER + entry % QUARTER
+    words = torch.stack(philox_reference(seed, counters))
+    word = words.gather(0, (entry // QUARTER % 4).unsqueeze(0)).squeeze(0)
+    # The signed reading of a word, as the kernel compares it.
+    keep = (word ^ 2**31) - 2**31 >= min(round(p * 2**32), _WORD) - 2**31
+    scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+    return x * (keep.view(x.shape) * scale)
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    return {"x": draw.normal(*case.shape), "p": 0.3, "seed": 20240501, **case.params}
+
+
+def _eager(x: Tensor, p: float, seed: int) -> Tensor:
+    return torch.nn.functional.dropout(x, p)
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    return Cost(forward_bytes=2 * n * itemsize, backward_bytes=2 * n * itemsize)
+
+
+SPEC = Spec(
+    name="dropout",
+    op=dropout,
+    reference=dropout_reference,
+    make=_make,
+    eager=_eager,
+    cost=_cost,
+    tolerance=ToleranceClass.ELEMENTWISE,
+    grads=("x",),
+    cases=(
+        # Not the last rows alone: the mask of a row depends on how many stand before it.
+        *(case for case in row_cases() if case.tail is None),
+        Case(
+            id="past 2**31 elements, nothing dropped",
+            shape=(131101, 16384),
+            params={"p": 0.0},
+            dtypes=("bfloat16",),
+            gpu_only=True,
+            tail=16,
+        ),
+        Case(id="a tensor without dimensions", shape=()),
+        Case(id="nothing is dropped", shape=(3, 129), params={"p": 0.0}),
+        Case(id="everything is dropped", shape=(3, 129), params={"p": 1.0}),
+        Case(id="nearly everything is dropped", shape=(3, 4099), params={"p": 0.999}),
+        Case(id="a seed of 1", shape=(3, 129), params={"seed": 1}),
+        Case(id="a seed of 63 bits", shape=(3, 129), params={"seed": 2**63 - 5}),
+    ),
+    bench=(
+        Case(id="4096x1024", shape=(4096, 1024)),
+        Case(id="16384x4096", shape=(16384, 4096)),
+    ),
+    mutants=(
+        Mutant(
+            why="the kept are dropped and the dropped kept",
+            old="bitcast=True) >= threshold",
+            new="bitcast=True) < threshold",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="the kept are not scaled",
+            old="threshold, scale, 0.0)",
+            new="threshold, 1.0, 0.0)",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="every program draws the same words",
+            old="tl.randint4x(seed, pid * QUARTER + lanes)",
+            new="tl.randint4x(seed, pid * 0 + lanes)",
+            cases=("rows of a prime, 4,099",),
+        ),
+        Mutant(
+            why="two quarters share a word",
+            old="n_elements, word_3, threshold",
+            new="n_elements, word_2, threshold",
+            cases=("rows of a prime, 4,099",),
+        ),
+        Mutant(
+            why="the backward draws another mask",
+            old="_dropped(dy, ctx.p, ctx.seed)",
+            new="_dropped(dy, ctx.p, ctx.seed + 1)",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="entries are dropped by their place in memory",
+            old="x = x.contiguous()",
+            new="x = x.as_strided(x.shape, torch.empty(x.shape).stride())",
+            cases=("transposed",),
+        ),
+    ),
+)
