@@ -57,12 +57,11 @@ def test_replaced_objects_do_not_stand_in(make_repo: MakeRepo) -> None:
 def test_the_callers_git_variables_take_no_part(
     make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = make_repo({"b.py": "b"}, "other")
+    """Git itself sets them for a program it starts, such as a hook or an alias."""
     repo = make_repo({"a.py": "a"})
-    monkeypatch.setenv("GIT_COMMON_DIR", str(other / ".git"))
-    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    commit = git(repo, "rev-parse", "HEAD").encode()
-    assert run_git(repo / ".git", "rev-parse", "HEAD") == commit + b"\n"
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare=neither'")
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert len(run_git(repo / ".git", "rev-parse", "HEAD").strip()) == 40
 
 
 def test_what_git_complains_of_is_the_error(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ CHOICES = [
     pytest.param(
         [
             "d-1-cp39-cp39-win_amd64.whl",
+            "d-1-cp39-cp39-macosx_13_0_x86_64.whl",
             "d-1-cp39-cp39-manylinux_2_28_x86_64.whl",
             "d-1-cp39-cp39-manylinux_2_28_aarch64.whl",
             "d-1.tar.gz",
@@ -274,7 +275,7 @@ def test_a_page_that_is_no_list_is_one_line_of_error(
 
 def test_names_that_are_paths_never_reach_the_cache(index: IndexServer, tmp_path: Path) -> None:
     index.offer("d", {"d-1-py3-none-any.whl": wheel(a="1")})
-    name = "../../../d-2-py3-none-any.whl"
+    name = "d-2-py3-none-any/../../../../../evil.whl"
     page = index.answers["/simple/d/"][0].body.decode()
     index.page(
         "d", page.replace('"files": [', f'"files": [7, {{"url": "x", "filename": "{name}"}}, ')
