@@ -1,0 +1,49 @@
+# make demo   environment, install, a crawl of real packages, a first answer
+# make test   environment, install, every test that needs no GPU
+# make lint   format, lint and types
+# make bench  what is measured on a CPU, beside its peers
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO_DB ?= demo-index/index.duckdb
+DEMO_PACKAGES := pypi:flag-gems pypi:fla-core pypi:liger-kernel pypi:conch-triton-kernels
+
+.PHONY: demo test lint bench clean
+
+# Everything is installed at the versions of constraints.txt, on every machine.
+$(VENV)/base.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "triton-index needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt pip
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/lint.stamp: $(VENV)/base.stamp
+	$(PIP) install --constraint constraints.txt --group lint
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp
+	$(PIP) install --constraint constraints.txt --group test --editable '.[kernels]'
+	touch $@
+
+demo: $(VENV)/base.stamp
+	$(BIN)/triton-index --db $(DEMO_DB) crawl $(DEMO_PACKAGES)
+	$(BIN)/triton-index --db $(DEMO_DB) stats
+	$(BIN)/triton-index --db $(DEMO_DB) search "fused rms norm with residual" --limit 10
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+lint: $(VENV)/lint.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/base.stamp
+	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/startup.py
+
+clean:
+	rm -rf $(VENV) demo-index
