@@ -143,7 +143,7 @@ def start_git(
             raise SnapshotError(
                 f"git cannot be started ({error.strerror}): install git to read repositories"
             ) from error
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdout is not None
         running = GitProcess(process, process.stdout, errors)
         try:
             yield running
