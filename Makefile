@@ -40,6 +40,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/cog --check README.md
 
 bench: $(VENV)/base.stamp
 	$(BIN)/python benchmarks/scan.py

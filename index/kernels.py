@@ -8,55 +8,10 @@ from collections.abc import Sequence
 
 import duckdb
 
+from index.fields import KERNEL_FIELDS
 from index.table import Table
 
-# The view `kernels`, and the keys of the JSON, in this order.
-KERNEL_COLUMNS = (
-    "id",
-    "repo",
-    "path",
-    "cell",
-    "qualname",
-    "name",
-    "dialect",
-    "form",
-    "role",
-    "start_line",
-    "def_line",
-    "end_line",
-    "commit",
-    "permalink",
-    "summary",
-    "docstring",
-    "params",
-    "autotune",
-    "heuristics",
-    "decorators",
-    "tl_calls",
-    "features",
-    "dtypes",
-    "ops",
-    "tags",
-    "triton_min",
-    "triton_max",
-    "triton_declared",
-    "license",
-    "authors",
-    "stars",
-    "is_test",
-    "is_generated",
-    "launchers",
-    "usage",
-    "backward",
-    "forward",
-    "clone_group",
-    "n_copies",
-    "origin",
-    "first_seen",
-    "last_seen",
-    "removed_at",
-    "verified",
-)
+KERNEL_COLUMNS = tuple(KERNEL_FIELDS)
 
 
 def fetch_kernels(

@@ -1,0 +1,54 @@
+"""The kernel record, field by field: what every command shows, and what the README says of it."""
+
+from __future__ import annotations
+
+KERNEL_FIELDS = {
+    "id": "`owner/name:path::qualname`",
+    "repo": "the repository, or `pypi:dist`",
+    "path": "the file",
+    "cell": "0-based index of a notebook's cell, else null",
+    "qualname": "the function's qualified name, in Python's sense (`make.<locals>.k`)",
+    "name": "the last part of it",
+    "dialect": "`triton` or `gluon`",
+    "form": "`decorator`, `call` (`f = triton.jit(f)`) or `wrapper` (the project's own around jit)",
+    "role": "`kernel` (launched with a grid), `device_function` (called from other jit functions), "
+    "`pointwise` (a scalar function that a decorator expands) or `unknown`",
+    "start_line": "line of the first decorator, 1-based; in a notebook, within the cell",
+    "def_line": "line of the `def`",
+    "end_line": "last line",
+    "commit": "40 hex digits",
+    "permalink": "where these lines stand at that commit",
+    "summary": "first sentence of the docstring",
+    "docstring": "docstring, else leading comment and those beside parameters",
+    "params": "list of `{name, kind, default}`; kind is `pointer`, `descriptor`, `scalar`, "
+    "`constexpr` or `unknown`",
+    "autotune": "null, or `{n_configs, key, configs}`; `n_configs` is null when not statically "
+    "known, `configs` are the first 64",
+    "heuristics": "parameters that a heuristics decorator sets",
+    "decorators": "as written, the outermost first",
+    "tl_calls": "what it calls of `triton.language` (`tl.`) and Gluon's language (`gl.`)",
+    "features": "techniques it uses",
+    "dtypes": "dtypes it names",
+    "ops": "operators it computes",
+    "tags": "categories",
+    "triton_min": "first Triton release that has all it uses",
+    "triton_max": "last one; null when the newest still has it",
+    "triton_declared": "the requirement that the source states",
+    "license": "SPDX expression, the file's own before the repository's; null when unknown",
+    "authors": "who wrote it",
+    "stars": "of the repository",
+    "is_test": "whether it is part of a test",
+    "is_generated": "whether it is machine-written",
+    "launchers": "functions that launch it, as `path::qualname`",
+    "usage": "how to import and call it",
+    "backward": "id of the matching backward kernel",
+    "forward": "id of the matching forward kernel",
+    "clone_group": "the group of copies it belongs to",
+    "n_copies": "how many there are",
+    "origin": "the likely original",
+    "first_seen": "when the index first had it (UTC)",
+    "last_seen": "when a crawl last saw it",
+    "removed_at": "when it was found gone, else null",
+    "verified": "null, or the result of verification with GPU and versions",
+}
+"""What each field means, in the order of the view's columns and of the JSON's keys."""
