@@ -97,7 +97,7 @@ def plan_blocks(view: Tensor, tile: int = TILE) -> Blocks:
     """Blocks for a view [n_outer, n, n_inner] that holds at least one entry."""
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    if _kept_is_contiguous(view):
+    if kept_is_contiguous(view):
         block_k = min(triton.next_power_of_2(n_kept), COLUMNS)
         block_r = min(triton.next_power_of_2(n), tile // block_k)
     else:
@@ -118,7 +118,8 @@ def plan_combine(partials: Tensor, tile: int = TILE) -> Blocks:
     return blocks._replace(chunk=blocks.chunk * blocks.splits, splits=1)
 
 
-def _kept_is_contiguous(view: Tensor) -> bool:
+def kept_is_contiguous(view: Tensor) -> bool:
+    """True when neighbouring results come from neighbouring entries: a tile is wide that way."""
     stride_outer, stride, stride_inner = view.stride()
     if view.shape[2] > 1:
         return stride_inner == 1

@@ -1,0 +1,417 @@
+"""Variance over any dimensions, by two passes or by Welford's one.
+
+**The maths.** `var = sum of (x - mean)^2 / (n - correction)`. The textbook's E[x^2] - E[x]^2 is the
+same on paper and wrong in fp32: for values near 1,000 with a spread of 1, both terms are a million
+and all that differs is lost. Two ways keep the digits:
+
+- method="two_pass": the mean first, then the squares of the distances from it. A row that fits in
+  registers is read once for both; a longer one is read twice.
+- method="welford": mean and sum of squares M2 are brought up to date with every entry, so one pass
+  does: d = x - mean; mean += d / count; M2 += d (x - mean). Each lane keeps its own triple. Lanes
+  with counts c_i then meet by Chan's rule, all at once:
+
+      mean = sum c_i mean_i / n        M2 = sum M2_i + sum c_i (mean_i - mean)^2
+
+**How work maps to program instances.** As in `sum`. Where n is split, Welford's chunks meet by the
+same rule in a second launch; two passes become two sums.
+
+**Traps.**
+- A masked lane is zero when loaded, but minus the mean after centring, and its square joins the
+  sum. The mask has to be applied again, to the difference.
+- d / count is a division an entry; all lanes of a step have the same count, so one is enough.
+- One entry has no variance: 0 / 0 is NaN, and PyTorch says so too.
+
+**What bounds the speed.** Reading: one pass, or two for rows that do not fit.
+
+Welford, Technometrics 4 (1962); Chan, Golub and LeVeque, "Updating formulae and a pairwise
+algorithm for computing sample variances", Stanford STAN-CS-79-773 (1979). Licence: MIT.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
+from verified_kernels.launch import check_float, check_no_grad
+from verified_kernels.ops.sum import sum_view
+from verified_kernels.reduction import (
+    TILE,
+    Blocks,
+    Dims,
+    kept_is_contiguous,
+    plan_blocks,
+    reduced_view,
+)
+from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
+
+# The longest row that two passes hold in registers between them.
+LONGEST_IN_REGISTERS = 16384
+ENTRIES_PER_WARP = 1024
+
+
+@triton.jit
+def _two_pass_kernel(
+    x_ptr,
+    sum_ptr,
+    out_ptr,
+    n_kept,
+    n,
+    n_inner,
+    stride_outer,
+    stride_r,
+    stride_inner,
+    chunk,
+    divisor,
+    HAS_SUM: tl.constexpr,
+    ONE_STEP: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """`out[s, k] = sum of (x[k, r] - mean[k])^2 / divisor` for r in chunk s.
+
+    x: [n_outer, n, n_inner] by strides, fp32, fp16 or bf16; kept entry k stands at outer
+    k // n_inner, inner k % n_inner. sum_ptr: [n_kept] fp32, read with HAS_SUM; without it the chunk
+    is all of n and is summed here. ONE_STEP: n <= BLOCK_R. out_ptr: [splits, n_kept]. BLOCK_K spans
+    kept entries, BLOCK_R a step along n. Grid: (cdiv(n_kept, BLOCK_K), splits). All sums are fp32.
+    """
+    # One program instance handles one chunk of BLOCK_K variances.
+    kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
+    first = tl.program_id(1).to(tl.int64) * chunk
+    last = tl.minimum(first + chunk, n)
+    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    stored = kept < n_kept
+    lanes = tl.arange(0, BLOCK_R)
+
+    if ONE_STEP:
+        inside = stored[:, None] & (lanes < n)[None, :]
+        x = tl.load(row_ptrs[:, None] + lanes[None, :] * stride_r, mask=inside, other=0.0)
+        x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
+        mean = tl.sum(x, axis=1) / n
+        # Masked lanes hold zero, so here they would be -mean.
+        centred = tl.where(inside, x - mean[:, None], 0.0)
+        squares = centred * centred
+    else:
+        if HAS_SUM:
+            mean = tl.load(sum_ptr + kept, mask=stored, other=0.0) / n
+        else:
+            total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+            for start in range(first, last, BLOCK_R):
+                r = start + lanes
+                inside = stored[:, None] & (r < n)[None, :]
+                x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
+                total += x.to(tl.float32)
+            mean = tl.sum(total, axis=1) / n
+        squares = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+        for start in range(first, last, BLOCK_R):
+            r = start + lanes
+            inside = stored[:, None] & (r < n)[None, :]
+            x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
+            distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)
+            squares += distance * distance
+
+    out = tl.sum(squares, axis=1) / divisor  # [BLOCK_K]
+    out_ptrs = out_ptr + tl.program_id(1) * n_kept + kept
+    tl.store(out_ptrs, out.to(out_ptr.dtype.element_ty), mask=stored)
+
+
+@triton.jit
+def _merge(count, mean, m2, n):
+    """Mean and M2 of n entries from groups along axis 1: counts, means and M2s, all fp32."""
+    whole = tl.sum(count * mean, axis=1) / n
+    distance = tl.where(count > 0, mean - whole[:, None], 0.0)
+    return whole, tl.sum(m2 + count * distance * distance, axis=1)
+
+
+@triton.jit
+def _welford_kernel(
+    x_ptr,
+    mean_ptr,
+    out_ptr,
+    n_kept,
+    n,
+    n_inner,
+    stride_outer,
+    stride_r,
+    stride_inner,
+    chunk,
+    divisor,
+    HAS_MEAN: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """`out[s, k] = M2 of chunk s of x[k, :], over divisor`; with HAS_MEAN also its mean.
+
+    x, blocks and grid as in `_two_pass_kernel`. mean_ptr: [splits, n_kept] fp32, out_ptr the same
+    of any float dtype. All in fp32.
+    """
+    # One program instance handles one chunk of BLOCK_K variances.
+    kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
+    first = tl.program_id(1).to(tl.int64) * chunk
+    last = tl.minimum(first + chunk, n)
+    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    stored = kept < n_kept
+    lanes = tl.arange(0, BLOCK_R)
+
+    mean = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+    m2 = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+    for start in range(first, last, BLOCK_R):
+        r = start + lanes
+        inside = stored[:, None] & (r < n)[None, :]
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
+        x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
+        # How many entries each lane inside the mask has met, this one included.
+        share = 1.0 / ((start - first) // BLOCK_R + 1).to(tl.float32)
+        distance = tl.where(inside, x - mean, 0.0)
+        mean += distance * share
+        m2 += distance * (x - mean)
+
+    count = ((last - first - lanes + BLOCK_R - 1) // BLOCK_R).to(tl.float32)[None, :]
+    whole, out = _merge(count, mean, m2, (last - first).to(tl.float32))
+    offsets = tl.program_id(1) * n_kept + kept
+    if HAS_MEAN:
+        tl.store(mean_ptr + offsets, whole, mask=stored)
+    tl.store(out_ptr + offsets, (out / divisor).to(out_ptr.dtype.element_ty), mask=stored)
+
+
+@triton.jit
+def _merge_kernel(
+    mean_ptr,
+    m2_ptr,
+    out_ptr,
+    n_kept,
+    n,
+    chunk,
+    splits,
+    divisor,
+    BLOCK_K: tl.constexpr,
+    BLOCK_S: tl.constexpr,
+):
+    """`out[k] = M2 of all chunks of k, over divisor`, from mean and m2 [splits, n_kept] fp32.
+
+    Chunks hold `chunk` entries each, the last what is left of n. out_ptr: [n_kept]. BLOCK_K spans
+    kept entries, BLOCK_S all chunks. Grid: (cdiv(n_kept, BLOCK_K),).
+    """
+    # One program instance handles BLOCK_K variances.
+    kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
+    split = tl.arange(0, BLOCK_S).to(tl.int64)
+    inside = (kept < n_kept)[:, None] & (split < splits)[None, :]
+    offsets = split[None, :] * n_kept + kept[:, None]
+    mean = tl.load(mean_ptr + offsets, mask=inside, other=0.0)  # [BLOCK_K, BLOCK_S]
+    m2 = tl.load(m2_ptr + offsets, mask=inside, other=0.0)
+    left = tl.minimum(tl.maximum(n - split * chunk, 0), chunk)
+    _, out = _merge(left.to(tl.float32)[None, :], mean, m2, n)
+    tl.store(out_ptr + kept, (out / divisor).to(out_ptr.dtype.element_ty), mask=kept < n_kept)
+
+
+def _two_pass(view: Tensor, divisor: float) -> Tensor:
+    n = view.shape[1]
+    tile = TILE
+    if n <= LONGEST_IN_REGISTERS and not kept_is_contiguous(view):
+        tile = max(tile, triton.next_power_of_2(n))
+    blocks = plan_blocks(view, tile)
+    n_kept = view.shape[0] * view.shape[2]
+    if blocks.splits == 1:
+        out = torch.empty(n_kept, dtype=view.dtype, device=view.device)
+        _launch_two_pass(view, None, out, blocks, divisor)
+        return out
+    sums = sum_view(view, torch.float32)
+    partials = torch.empty((1, blocks.splits, n_kept), dtype=torch.float32, device=view.device)
+    _launch_two_pass(view, sums, partials, blocks, 1.0)
+    return sum_view(partials, torch.float32).div_(divisor).to(view.dtype)
+
+
+def _launch_two_pass(
+    view: Tensor, sums: Tensor | None, out: Tensor, blocks: Blocks, divisor: float
+) -> None:
+    n_outer, n, n_inner = view.shape
+    n_kept = n_outer * n_inner
+    block_k, block_r, chunk, splits = blocks
+    _two_pass_kernel[(triton.cdiv(n_kept, block_k), splits)](
+        view,
+        view if sums is None else sums,
+        out,
+        n_kept,
+        n,
+        n_inner,
+        *view.stride(),
+        chunk,
+        divisor,
+        HAS_SUM=sums is not None,
+        ONE_STEP=n <= block_r,
+        BLOCK_K=block_k,
+        BLOCK_R=block_r,
+        num_warps=max(4, block_k * block_r // ENTRIES_PER_WARP),
+    )
+
+
+def _welford(view: Tensor, divisor: float) -> Tensor:
+    n_outer, n, n_inner = view.shape
+    n_kept = n_outer * n_inner
+    block_k, block_r, chunk, splits = plan_blocks(view)
+    out = torch.empty(n_kept, dtype=view.dtype, device=view.device)
+    means = m2s = out
+    if splits > 1:
+        means = torch.empty((splits, n_kept), dtype=torch.float32, device=view.device)
+        m2s = torch.empty_like(means)
+    _welford_kernel[(triton.cdiv(n_kept, block_k), splits)](
+        view,
+        means,
+        m2s,
+        n_kept,
+        n,
+        n_inner,
+        *view.stride(),
+        chunk,
+        divisor if splits == 1 else 1.0,
+        splits > 1,
+        block_k,
+        block_r,
+        num_warps=4,
+    )
+    if splits > 1:
+        block_s = triton.next_power_of_2(splits)
+        block_k = min(triton.next_power_of_2(n_kept), max(TILE // block_s, 1))
+        _merge_kernel[(triton.cdiv(n_kept, block_k),)](
+            means, m2s, out, n_kept, n, chunk, splits, divisor, block_k, block_s, num_warps=4
+        )
+    return out
+
+
+def var(
+    x: Tensor,
+    dim: Dims = None,
+    *,
+    correction: float = 1,
+    keepdim: bool = False,
+    method: str = "two_pass",
+) -> Tensor:
+    """Variance over `dim` (all dimensions by default) in x's dtype; no gradient.
+
+    The divisor is n - correction, at least 0; NaN where there is no entry, or one and correction 1.
+
+    Raises:
+        TypeError: x is not fp32, fp16 or bf16.
+        IndexError: x has no such dimension.
+        ValueError: `method` is neither "two_pass" nor "welford", a dimension is named twice, or x
+            wants a gradient.
+    """
+    check_float("var", x=x)
+    check_no_grad("var", x)
+    if method not in ("two_pass", "welford"):
+        raise ValueError(f'var: method is {method!r}; "two_pass" or "welford" is needed')
+    view, shape = reduced_view("var", x, dim, keepdim)
+    if view.numel() == 0:
+        return torch.full(shape, math.nan, dtype=x.dtype, device=x.device)
+    divisor = float(max(view.shape[1] - correction, 0))
+    return (_two_pass if method == "two_pass" else _welford)(view, divisor).view(shape)
+
+
+def var_reference(
+    x: Tensor,
+    dim: Dims = None,
+    *,
+    correction: float = 1,
+    keepdim: bool = False,
+    method: str = "two_pass",
+) -> Tensor:
+    """The definition; `torch.var` is the same, with a warning where the divisor is 0."""
+    dims = tuple(range(x.ndim)) if dim is None else dim
+    centred = x - x.mean(dims, keepdim=True)
+    total = centred.square().sum(dims, keepdim=keepdim)
+    n = x.numel() // max(total.numel(), 1)
+    return total / max(n - correction, 0)
+
+
+def _make(case: Case, draw: Draw) -> Arguments:
+    return {"x": draw.normal(*case.shape, mean=0.5), **case.params}
+
+
+def _eager(x: Tensor, dim: Dims = None, method: str = "two_pass") -> Tensor:
+    return torch.var(x, dim)
+
+
+def _cost(case: Case, itemsize: int) -> Cost:
+    n = math.prod(case.shape)
+    kept = math.prod(var_reference(torch.zeros(case.shape, device="meta"), **case.params).shape)
+    return Cost(forward_bytes=(n + kept) * itemsize, forward_flops=4 * n)
+
+
+_WELFORD = {"method": "welford"}
+
+
+def _named(case: Case) -> Case:
+    """The case for Welford's method, under a name of its own."""
+    return dataclasses.replace(case, id=f"welford, {case.id}", params={**case.params, **_WELFORD})
+
+
+_CASES = (
+    *row_cases(dim=-1),
+    *reduction_cases(),
+    Case(id="three rows of a length that does not fit", shape=(3, 20011), params={"dim": 1}),
+    Case(id="everything, far from zero", shape=(13, 2503), values=Values.OFFSET),
+    Case(id="no correction", shape=(3, 129), params={"dim": 1, "correction": 0}),
+    Case(id="two dimensions", shape=(3, 5, 7), params={"dim": (0, 2)}),
+    Case(id="no entries in a row", shape=(3, 0), params={"dim": 1}),
+)
+
+SPEC = Spec(
+    name="var",
+    op=var,
+    reference=var_reference,
+    make=_make,
+    eager=_eager,
+    cost=_cost,
+    tolerance=ToleranceClass.REDUCTION,
+    cases=(*_CASES, *(_named(case) for case in _CASES)),
+    bench=(*reduction_bench(), _named(reduction_bench()[1])),
+    mutants=(
+        Mutant(
+            why="masked lanes join the sum of squares",
+            old="centred = tl.where(inside, x - mean[:, None], 0.0)",
+            new="centred = x - mean[:, None]",
+            cases=("rows of 127",),
+        ),
+        Mutant(
+            why="masked lanes join the sum of squares of a longer row",
+            old="distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)",
+            new="distance = x.to(tl.float32) - mean[:, None]",
+            cases=("three rows of a length that does not fit",),
+        ),
+        Mutant(
+            why="E[x^2] in place of centred squares",
+            old="squares = centred * centred",
+            new="squares = x * x - (mean * mean)[:, None] * inside",
+            cases=("far from zero",),
+        ),
+        Mutant(
+            why="welford: masked lanes move",
+            old="distance = tl.where(inside, x - mean, 0.0)",
+            new="distance = x - mean",
+            cases=("welford, three rows of a length that does not fit",),
+        ),
+        Mutant(
+            why="welford: the mean moves by half the share",
+            old="mean += distance * share",
+            new="mean += distance * share * 0.5",
+            cases=("welford, rows of a prime, 4,099", "welford, rows of 127"),
+        ),
+        Mutant(
+            why="welford: lanes meet without the distance of their means",
+            old="tl.sum(m2 + count * distance * distance, axis=1)",
+            new="tl.sum(m2, axis=1)",
+            cases=("welford, rows of 127",),
+        ),
+        Mutant(
+            why="welford: the last chunk counts as full",
+            old="tl.minimum(tl.maximum(n - split * chunk, 0), chunk)",
+            new="tl.where(split < splits, chunk, 0)",
+            cases=("welford, everything, in chunks",),
+        ),
+    ),
+)
