@@ -106,3 +106,11 @@ def multiprocessors(device: torch.device) -> int:
     if device.type != "cuda":
         return _MULTIPROCESSORS_WITHOUT_GPU
     return _multiprocessors(device.index or 0)
+
+
+def persistent_grid(
+    n_rows: int, block_m: int, per_multiprocessor: int, device: torch.device
+) -> tuple[int]:
+    """A grid of one program a block of rows, but at most so many on each multiprocessor."""
+    blocks = -(-n_rows // block_m)
+    return (min(blocks, per_multiprocessor * multiprocessors(device)),)

@@ -46,7 +46,7 @@ def print_timings(records: Sequence[Record], console: Console) -> None:
         title="medians under a CUDA graph, L2 flushed",
     )
     for r in timed:
-        assert r.ms is not None  # noqa: S101 - filtered above
+        assert r.ms is not None
         rate = (r.bytes or 0) / r.ms / 1e6
         share = f"{rate / r.copy_gb_per_s:.2f}" if r.copy_gb_per_s else ""
         best = min(r.peers.values(), default=None)

@@ -202,6 +202,7 @@ def _line(file: str, mode: str, found: Verification) -> str:
 @click.option("--mutants", is_flag=True, help="Also plant bugs, which the check must reject.")
 @click.option("--seeds", default=2, show_default=True, help="Random inputs a case.")
 @click.option("--jobs", default=1, show_default=True, help="Kernel files side by side.")
+@click.option("--seconds", default=DEFAULT_SECONDS, show_default=True, help="Limit a kernel file.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Records as JSON.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="SVGs of timings.")
 def main(
@@ -211,6 +212,7 @@ def main(
     mutants: bool,
     seeds: int,
     jobs: int,
+    seconds: float,
     out: Path | None,
     plots: Path | None,
 ) -> None:
@@ -223,6 +225,7 @@ def main(
             mutants=mutants,
             seeds=seeds,
             jobs=jobs,
+            seconds=seconds,
             progress=lambda line: click.echo(line, err=True),
         )
     except VerifyError as error:

@@ -37,7 +37,7 @@ from verified_kernels.launch import (
     as_rows,
     check_affine,
     check_float,
-    multiprocessors,
+    persistent_grid,
     wants_grad,
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
@@ -207,9 +207,9 @@ def _gradients(
         dw = gradients_long(dy, h, weight, None, rstd, dx, has_bias=False)
         return dx if dh is None else dx + dh, dw
     block_m, block_n, num_warps, per_multiprocessor, stages = backward_config(n_cols)
-    programs = min(triton.cdiv(n_rows, block_m), multiprocessors(h.device) * per_multiprocessor)
-    partials = torch.empty((1, programs, n_cols), dtype=torch.float32, device=h.device)
-    _backward[(programs,)](
+    grid = persistent_grid(n_rows, block_m, per_multiprocessor, h.device)
+    partials = torch.empty((1, *grid, n_cols), dtype=torch.float32, device=h.device)
+    _backward[grid](
         dy,
         dh,
         h,
@@ -394,7 +394,7 @@ SPEC = Spec(
             why="blocks after a program's first are skipped",
             old="program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES",
             new="program, program + 1, tl.num_programs(0), num_stages=STAGES",
-            cases=("rows past the last program",),
+            cases=("rows past the last program", "rows of 4,096 on every multiprocessor"),
         ),
     ),
 )
