@@ -15,6 +15,9 @@ from index.errors import StoreError
 MIGRATIONS = tuple(sorted((Path(__file__).parent / "migrations").glob("[0-9]*.sql")))
 SCHEMA_VERSION = len(MIGRATIONS)
 
+# How DuckDB passes on what the system said.
+_FULL = ("No space left", "Disk quota exceeded", "File too large")
+
 _NO_DOWNLOADS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -32,29 +35,25 @@ _SEALED = _READING | {
 }
 
 
-def open_index(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to the index at `path`.
+@contextmanager
+def open_index(path: Path, *, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a read-only connection to the index at `path`.
 
     A sealed connection reaches no file but the index and no network, spills nothing to disk,
     and its settings cannot be changed.
 
     Raises:
-        StoreError: there is no index at `path`, another program is writing it, or its schema is
-            not this program's.
+        StoreError: there is no index at `path`, it is damaged, another program is writing it, or
+            its schema is not this program's.
     """
-    with storage_errors(path):
-        con = connect_for_reading(path, sealed=sealed)
-    try:
+    with storage_errors(path), connect_for_reading(path, sealed=sealed) as con:
         version = schema_version(con, path)
         if version < SCHEMA_VERSION:
             raise StoreError(
                 f"{path}: this index has schema {version}, older than this program's "
                 f"{SCHEMA_VERSION}; `triton-index crawl` brings it up to date"
             )
-    except BaseException:
-        con.close()
-        raise
-    return con
+        yield con
 
 
 def connect_for_reading(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
@@ -139,7 +138,7 @@ def _explain(path: Path, error: duckdb.Error | OSError) -> str:
         return f"{path}: a folder, not an index file; name a file with --db"
     if "only read versions" in text or "newer version of DuckDB" in text:
         return f"{path}: written by a newer DuckDB; upgrade the duckdb package"
-    if "No space left" in text or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if any(full in text for full in _FULL) or number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{path}: no space left to write it; make room and run the command again"
     if "Permission denied" in text or number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path}: no permission; name a file that you may write with --db"

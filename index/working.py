@@ -53,6 +53,11 @@ class WorkingCopy:
             StoreError: another writer is at work, the published index cannot be read, or the
                 folder cannot be written.
         """
+        if "?" in str(self.path):
+            raise StoreError(
+                f"{self.path}: DuckDB cannot write below a path with a question mark; "
+                "name another file with --db"
+            )
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._acquire()
