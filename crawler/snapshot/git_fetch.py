@@ -111,7 +111,6 @@ def fetch(
         "--no-write-fetch-head",
         "--no-auto-maintenance",
         "--recurse-submodules=no",
-        "--filter=blob:none",
     )
     _run(
         git_dir,
@@ -206,6 +205,7 @@ def _environment(
         "http.lowSpeedLimit": "100",
         "http.lowSpeedTime": str(limits.silent_seconds),
         "protocol.version": "2",
+        # A partial clone without a trace of it in the repository: no file comes unasked.
         "remote.origin.partialclonefilter": "blob:none",
         "remote.origin.promisor": "true",
         "remote.origin.url": remote.url,

@@ -440,6 +440,18 @@ def test_one_refusal_between_good_answers_stops_nothing(server, make_client):
     assert outcomes == [Changed, Failed, Changed, Changed]
 
 
+@pytest.mark.parametrize("what", [What.UNAUTHORIZED, What.RESET], ids=["401", "reset"])
+def test_a_good_answer_makes_earlier_failures_forgotten(server, make_client, what):
+    server.world.add("octo/good", {"k.py": "x = 1"})
+    server.script(Fault(what=what, on="*/bad*", times=None))
+    client = make_client()
+    for number in range(6):
+        outcome = probe_repository(client, f"octo/bad{number}")
+        assert isinstance(outcome, Failed)
+        assert not outcome.stops
+        assert isinstance(probe_repository(client, "octo/good"), Changed)
+
+
 def test_an_unreachable_github_is_given_up_once(server, make_client):
     server.script(Fault(what=What.RESET, times=None))
     client = make_client()

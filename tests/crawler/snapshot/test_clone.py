@@ -110,6 +110,7 @@ def test_an_unchanged_commit_costs_no_request(server, open_it):
 
 
 def test_a_change_to_one_file_fetches_one_blob(server, open_it, cache):
+    server.world.repos[NAME].push({"pkg/large.py": os.urandom(20_000).hex()})
     read_all(open_it())
     before, sent = kept_blobs(cache), sum(served.sent for served in server.log)
     pushed = server.world.repos[NAME].push({"pkg/k3.py": "x = 33\n"})
@@ -303,6 +304,19 @@ def test_the_user_s_own_settings_take_no_part(server, open_it, monkeypatch, tmp_
     monkeypatch.setenv("GIT_TRACE", str(trap))
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
     assert read_all(open_it()) == python_files(server)
+    assert not trap.exists()
+
+
+def test_nobody_is_asked_for_a_password(server, open_it, monkeypatch, tmp_path):
+    trap = tmp_path / "trap"
+    program = tmp_path / "ask"
+    program.write_text(f"#!/bin/sh\ntouch {trap}\necho x\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("SSH_ASKPASS", str(program))
+    monkeypatch.setenv("GIT_ASKPASS", str(program))
+    server.world.repos[NAME].private = True
+    with pytest.raises(SnapshotError, match="it may be gone or private"):
+        open_it()
     assert not trap.exists()
 
 
