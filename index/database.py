@@ -30,7 +30,7 @@ _WRITING = _NO_DOWNLOADS | {"storage_compatibility_version": "v1.2.0"}
 _SEALED = _READING | {
     "enable_external_access": "false",
     "temp_directory": "",
-    "memory_limit": "2GB",
+    "memory_limit": "1GB",
     "lock_configuration": "true",
 }
 

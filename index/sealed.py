@@ -32,7 +32,7 @@ def run_sql(path: Path, query: str, *, limit: int | None = None) -> Table:
         try:
             return _ask(con, query, limit)
         except duckdb.InterruptException as error:
-            raise QueryError(f"the query took more than {TIME_LIMIT:.0f} s; narrow it") from error
+            raise QueryError(f"the query took more than {TIME_LIMIT:g} s; narrow it") from error
         except duckdb.Error as error:
             text = str(error).splitlines()[0]
             raise QueryError(f"{text}; `DESCRIBE kernels` tells the columns") from error
