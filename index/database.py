@@ -105,8 +105,9 @@ def migrate(con: duckdb.DuckDBPyConnection, *, since: int) -> None:
 
 def read_meta(con: duckdb.DuckDBPyConnection, key: str) -> str | None:
     """Return a fact the index keeps about itself, None if it was never written."""
-    row = con.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-    return None if row is None else str(row[0])
+    # All of them: a result left half read would block what comes next on the connection.
+    rows = con.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 def write_meta(con: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
@@ -121,6 +122,11 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         raise StoreError(_explain(path, error)) from error
+    except RuntimeError as error:
+        # So DuckDB passes on an interruption from the keyboard.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _explain(path: Path, error: duckdb.Error | OSError) -> str:

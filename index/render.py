@@ -34,8 +34,9 @@ def write_table(table: Table, out: TextIO, *, width: int | None = None, bold: bo
     if not table.rows:
         return
     cells = [[cell_text(value) for value in row] for row in table.rows]
-    widths = _fit(table.columns, cells, width)
-    heads = [cut(name, size) for name, size in zip(table.columns, widths, strict=True)]
+    names = [one_line(name) for name in table.columns]
+    widths = _fit(names, cells, width)
+    heads = [cut(name, size) for name, size in zip(names, widths, strict=True)]
     head = _aligned(heads, widths, frozenset())
     out.write(f"\x1b[1m{head}\x1b[0m\n" if bold else f"{head}\n")
     numbers = frozenset(
@@ -67,13 +68,13 @@ def write_csv(table: Table, out: TextIO) -> None:
     Text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(map(_csv_cell, table.columns))
     writer.writerows([_csv_cell(value) for value in row] for row in table.rows)
 
 
 def write_md(table: Table, out: TextIO) -> None:
     """Write a Markdown table in which no cell is markup, a mention or a link of its own making."""
-    out.write(f"| {' | '.join(name.translate(_MARKUP) for name in table.columns)} |\n")
+    out.write(f"| {' | '.join(map(_md_cell, table.columns))} |\n")
     out.write(f"|{' --- |' * len(table.columns)}\n")
     for row in table.rows:
         out.write(f"| {' | '.join(map(_md_cell, row))} |\n")
@@ -144,7 +145,7 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _fit(columns: tuple[str, ...], cells: list[list[str]], width: int | None) -> list[int]:
+def _fit(columns: list[str], cells: list[list[str]], width: int | None) -> list[int]:
     """Return the width of each column; the widest give way until all fit or none can."""
     widths = [
         max(display_width(text) for text in (name, *(row[n] for row in cells)))

@@ -13,7 +13,7 @@ from enum import StrEnum
 import duckdb
 
 from index.filters import Filters, condition
-from index.search_tables import join_terms
+from index.text import join_terms
 from index.wording import Wording, suggest, understand
 
 # How slowly further hits of one term stop counting.

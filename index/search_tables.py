@@ -7,7 +7,7 @@ change of these rules takes effect with the next crawl.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from index.text import (
     JOINT,
     LONGEST_TEXT,
     STOP_WORDS,
+    join_terms,
     normalise,
     normalise_phrases,
     term,
@@ -90,11 +91,6 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     con.execute("INSERT INTO search_documents FROM documents")
     _build_postings(con, staging)
     write_meta(con, "search_version", SEARCH_VERSION)
-
-
-def join_terms(terms: Iterable[str]) -> str:
-    """Return terms written together, as names are compared with what is asked for."""
-    return "".join(terms).replace(JOINT, "")
 
 
 def _joined_name(name: str, terms: Mapping[str, str]) -> str:

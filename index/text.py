@@ -87,6 +87,11 @@ def term(word: str) -> str:
     return _stem()(SHORT_FORMS.get(plain, word))
 
 
+def join_terms(terms: Iterable[str]) -> str:
+    """Return terms written together, as names are compared with what is asked for."""
+    return "".join(terms).replace(JOINT, "")
+
+
 @lru_cache(maxsize=100_000)
 def _split_token(token: str) -> str:
     return _CAMEL.sub(JOINT, token).lower()[:LONGEST_WORD].rstrip(JOINT)

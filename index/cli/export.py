@@ -14,10 +14,11 @@ from index.cli.group import Settings
 @click.option("--facts", is_flag=True, help="Leave out source text, docstrings and summaries.")
 @click.pass_obj
 def command(settings: Settings, dest: Path, facts: bool) -> None:
-    """Write the kernels to DEST: .parquet, .json, .jsonl, .csv or .md by its suffix.
+    """Write the kernels to a file.
 
-    Each has the fields of `show` and the source text, removed kernels included. Markdown is a
-    page of the live ones.
+    DEST ends in .parquet, .json, .jsonl, .csv or .md, which decides the format. Each kernel has
+    the fields of `show` and its source text; removed kernels are included. Markdown is a page of
+    the live ones.
     """
     from index.cli.output import note
     from index.database import open_index

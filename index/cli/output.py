@@ -22,13 +22,15 @@ def print_table(table: Table, style: str, *, columns: Sequence[str] | None = Non
         emit(lambda out: WRITERS[style](table, out))
         return
     shown = table if columns is None else _known(table, columns)
-    if style == "md":
+    if not table.rows and style == "table":
+        note("nothing to list")
+    elif style == "md":
         emit(lambda out: WRITERS[style](shown, out))
-        return
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if is_terminal else None
-    bold = is_terminal and "NO_COLOR" not in os.environ
-    emit(lambda out: write_table(shown, out, width=width, bold=bold))
+    else:
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else None
+        bold = is_terminal and "NO_COLOR" not in os.environ
+        emit(lambda out: write_table(shown, out, width=width, bold=bold))
 
 
 def emit(write: Callable[[TextIO], object]) -> None:

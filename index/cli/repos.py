@@ -26,7 +26,10 @@ SHOWN = (
 @format_option
 @click.pass_obj
 def command(settings: Settings, limit: int | None, style: str) -> None:
-    """List the indexed sources with how their last crawl ended."""
+    """List the indexed sources.
+
+    With each, how its last crawl ended and how many live kernels it has.
+    """
     from index.catalog import list_repos
     from index.cli.output import print_table
     from index.database import open_index

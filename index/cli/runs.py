@@ -21,10 +21,10 @@ from index.cli.options import format_option, limit_option
 @format_option
 @click.pass_obj
 def command(settings: Settings, run: str | None, limit: int | None, style: str) -> None:
-    """List the crawls, the latest first, or what one of them changed.
+    """List the crawls, or what one of them changed.
 
-    A change is added, changed, moved (or renamed), removed or returned. RUN is an id or the
-    beginning of one.
+    The latest crawl comes first. A change is added, changed, moved (or renamed), removed or
+    returned. RUN is an id or the beginning of one.
     """
     from index.catalog import list_changes, list_runs
     from index.cli.output import print_table

@@ -77,7 +77,8 @@ def command(
         found = search(con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit)
         shown = columns if style in ("table", "md") else KERNEL_COLUMNS
         kernels = fetch_kernels(con, found.ids, shown)
-    print_table(kernels, style, columns=shown)
+    if found.ids or style != "table":
+        print_table(kernels, style, columns=shown)
     _explain(found, has_filters=chosen != Filters(include_tests=chosen.include_tests))
     return 0 if found.ids else 1
 

@@ -66,7 +66,7 @@ def _no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:
         hint = "the nearest are:" if others else "`triton-index search` finds kernels by words"
         note(f"{id}: no such kernel; {hint}")
     for other in others[:MOST_NAMED]:
-        note(f"  {other}")
+        note(f"- {other}")
     if len(others) > MOST_NAMED:
-        note(f"  and {len(others) - MOST_NAMED} more")
+        note(f"- and {len(others) - MOST_NAMED} more")
     return 2 if is_ambiguous else 1

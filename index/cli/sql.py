@@ -14,10 +14,10 @@ from index.cli.options import format_option, limit_option
 @format_option
 @click.pass_obj
 def command(settings: Settings, query: str, limit: int | None, style: str) -> None:
-    """Ask the index in SQL (DuckDB's), read-only.
+    """Ask the index in SQL, read-only.
 
-    QUERY is one SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. It can write nothing and reach
-    neither files nor the network. `DESCRIBE kernels` tells the columns.
+    QUERY is one SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN of DuckDB's SQL. It can write nothing
+    and reach neither files nor the network. `DESCRIBE kernels` tells the columns.
     """
     from index.cli.output import print_table
     from index.location import index_to_read

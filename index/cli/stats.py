@@ -13,7 +13,10 @@ from index.cli.options import format_option, limit_option
 @format_option
 @click.pass_obj
 def command(settings: Settings, limit: int | None, style: str) -> None:
-    """Count what is indexed."""
+    """Count what is indexed.
+
+    Totals, then live kernels by dialect, form, role and licence.
+    """
     from index.catalog import list_stats
     from index.cli.output import print_table
     from index.database import open_index

@@ -13,7 +13,10 @@ from index.cli.options import format_option, limit_option
 @format_option
 @click.pass_obj
 def command(settings: Settings, limit: int | None, style: str) -> None:
-    """List the tags and how many kernels carry them."""
+    """List the tags and how many kernels carry them.
+
+    The most used come first.
+    """
     from index.catalog import list_tags
     from index.cli.output import print_table
     from index.database import open_index
