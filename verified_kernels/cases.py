@@ -36,6 +36,7 @@ _SIZES: tuple[_Row, ...] = (
     ("many short rows", (301, 11), {}),
     ("rows past the last program", (37, 700), {}),
     ("rows of a prime, 4,099", (3, 4099), {}),
+    ("rows that two programs share", (5, 9001), {"dtypes": ("float16", "bfloat16")}),
     ("a row of 131,072", (1, 131072), {"dtypes": ("float32", "bfloat16")}),
     ("no rows", (0, 50), {}),
 )

@@ -176,7 +176,8 @@ def check_case(spec: Spec, case: Case, dtype: str, device: str, seed: int) -> li
         outputs = as_outputs(spec.op(**arguments))
     truth_arguments = reference_arguments(arguments, case)
     truths = as_outputs(spec.reference(**truth_arguments))
-    if spec.reproducible:
+    # A tensor that needs a tail is too large to be held twice.
+    if spec.reproducible and case.tail is None:
         again = as_outputs(spec.op(**arguments))
         if not all(_same_bits(a, b) for a, b in zip(outputs, again, strict=True)):
             faults.append("a second run gave other bits")
@@ -210,7 +211,7 @@ def _check_backward(
     upstream = [_upstream(output, case, index) for index, output in enumerate(outputs)]
     with _guarded(faults):
         grads = torch.autograd.grad(outputs, list(leaves.values()), upstream, retain_graph=True)
-    if spec.reproducible:
+    if spec.reproducible and case.tail is None:
         again = torch.autograd.grad(outputs, list(leaves.values()), upstream)
         if not all(_same_bits(a, b) for a, b in zip(grads, again, strict=True)):
             faults.append("a second run gave other bits")

@@ -108,9 +108,12 @@ def multiprocessors(device: torch.device) -> int:
     return _multiprocessors(device.index or 0)
 
 
-def persistent_grid(
-    n_rows: int, block_m: int, per_multiprocessor: int, device: torch.device
-) -> tuple[int]:
-    """A grid of one program a block of rows, but at most so many on each multiprocessor."""
+def persistent_programs(
+    n_rows: int, block_m: int, per_multiprocessor: int, device: torch.device, parts: int = 1
+) -> int:
+    """One program a block of rows, but at most so many on each multiprocessor.
+
+    `parts` programs share a block of rows and count as one here.
+    """
     blocks = -(-n_rows // block_m)
-    return (min(blocks, per_multiprocessor * multiprocessors(device)),)
+    return max(1, min(blocks, per_multiprocessor * multiprocessors(device) // parts))

@@ -117,6 +117,9 @@ def verify_spec(spec: Spec, device: str, seeds: int) -> Iterator[Record]:
                 yield from check_records(spec, case, dtype, device, seeds, **where)
             except Exception as error:
                 yield failure(spec, case, dtype, device, error, **where)
+            if case.tail is not None:
+                # Workers share the GPU: what was large is given back at once.
+                torch.cuda.empty_cache()
     if device == "cuda":
         from verified_kernels.capture import check_capture
 

@@ -43,7 +43,7 @@ from verified_kernels.launch import (
     as_rows,
     check_affine,
     check_float,
-    persistent_grid,
+    persistent_programs,
     wants_grad,
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
@@ -53,6 +53,17 @@ from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, Tol
 LONGEST_ROW_FORWARD = 32768
 # The accumulators of `_backward` and one row of x and dy fill the registers: rows of 32 KiB.
 LONGEST_ROW_BACKWARD_BYTES = 32768
+
+
+@triton.jit
+def _affine(w_ptr, b_ptr, cols, n_cols):
+    """The w and b [n_cols] of the columns `cols` in fp32; a b that is None counts as 0."""
+    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    if b_ptr is None:
+        b = tl.zeros_like(w)
+    else:
+        b = tl.load(b_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    return w, b
 
 
 @triton.jit
@@ -80,9 +91,9 @@ def _forward(
     """
     # This program handles every num_programs-th block of BLOCK_M whole rows.
     cols = tl.arange(0, BLOCK_N)[None, :]
-    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
-    if b_ptr is not None:
-        b = tl.load(b_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    if STAGES > 1:
+        # Kept for all of the program's rows.
+        w, b = _affine(w_ptr, b_ptr, cols, n_cols)
     blocks = tl.cdiv(n_rows, BLOCK_M)
     for block in tl.range(tl.program_id(0), blocks, tl.num_programs(0), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
@@ -93,9 +104,10 @@ def _forward(
         centred = tl.where(cols < n_cols, x - mean, 0.0)  # [BLOCK_M, BLOCK_N]
         variance = tl.sum(centred * centred, axis=1)[:, None] / n_cols
         rstd = 1.0 / tl.sqrt(variance + eps)
-        y = centred * rstd * w
-        if b_ptr is not None:
-            y += b
+        if STAGES == 1:
+            # Loaded late, so that w and b occupy no registers while the sums are taken.
+            w, b = _affine(w_ptr, b_ptr, cols, n_cols)
+        y = centred * rstd * w + b
         tl.store(y_ptr + rows * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=inside)
         if mean_ptr is not None:
             tl.store(mean_ptr + rows, mean, mask=rows < n_rows)
@@ -119,18 +131,23 @@ def _backward(
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    HALVES: tl.constexpr,
 ):
     """Fills dx [n_rows, n_cols], and partials dw, db [programs, n_cols] in fp32 (db may be None).
 
-    dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a whole row.
-    Grid: (programs,), any number; program p takes blocks p, p + programs, ... of rows.
+    dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with
+    HALVES = 2, half a row. Grid: (programs, HALVES), any number of programs; program p takes blocks
+    p, p + programs, ... of rows, and STAGES - 1 of them are being fetched ahead.
     """
-    # This program handles every num_programs-th block of BLOCK_M whole rows.
-    program = tl.program_id(0)
-    cols = tl.arange(0, BLOCK_N)[None, :]
+    # This program handles its half of every num_programs-th block of BLOCK_M rows.
+    program, half = tl.program_id(0), tl.program_id(1)
+    cols = half * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
     w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
     dw = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     db = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    if HALVES == 2:
+        others = (1 - half) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
+        w_others = tl.load(w_ptr + others, mask=others < n_cols, other=0.0).to(tl.float32)
     for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
         inside = (rows < n_rows) & (cols < n_cols)
@@ -141,8 +158,17 @@ def _backward(
         rstd = tl.load(rstd_ptr + rows, mask=rows < n_rows, other=0.0)
         normed = (x - mean) * rstd  # [BLOCK_M, BLOCK_N]
         g = dy * w
-        along = tl.sum(g * normed, axis=1)[:, None] / n_cols
-        level = tl.sum(g, axis=1)[:, None] / n_cols
+        along = g * normed
+        level = g
+        if HALVES == 2:
+            across = (rows < n_rows) & (others < n_cols)
+            dy_others = tl.load(dy_ptr + rows * stride_dym + others, mask=across, other=0.0)
+            x_others = tl.load(x_ptr + rows * stride_xm + others, mask=across, other=0.0)
+            g_others = dy_others.to(tl.float32) * w_others
+            along += g_others * (x_others.to(tl.float32) - mean) * rstd
+            level += g_others
+        along = tl.sum(along, axis=1)[:, None] / n_cols  # [BLOCK_M, 1]
+        level = tl.sum(level, axis=1)[:, None] / n_cols
         dx = rstd * (g - level - normed * along)
         tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         dw += dy * normed
@@ -160,12 +186,14 @@ def forward_config(n_cols: int) -> tuple[int, int, int, int, int]:
     return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32), 1 << 20, 1
 
 
-def backward_config(n_cols: int) -> tuple[int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_backward`."""
+def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
+    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor, stages and halves of `_backward`."""
     block_n = triton.next_power_of_2(n_cols)
-    block_m = max(1, 1024 // block_n)
-    num_warps = min(max(block_m * block_n // 512, 1), 16)
-    return block_m, block_n, num_warps, max(1, 16 // num_warps), 2
+    if block_n > 8192:
+        return 1, block_n // 2, 16, 1, 3, 2
+    block_m = max(1, 4096 // block_n)
+    num_warps = min(max(block_m * block_n // 1024, 4), 8)
+    return block_m, block_n, num_warps, 8 // num_warps, 3, 1
 
 
 def _normalize(
@@ -184,7 +212,7 @@ def _normalize(
         normalize_long(x, weight, bias, y, mean, rstd, eps, centre=True)
         return y, mean, rstd
     block_m, block_n, num_warps, per_multiprocessor, stages = forward_config(n_cols)
-    _forward[persistent_grid(n_rows, block_m, per_multiprocessor, x.device)](
+    _forward[(persistent_programs(n_rows, block_m, per_multiprocessor, x.device),)](
         x,
         weight,
         bias,
@@ -214,10 +242,10 @@ def _gradients(
         return dx, torch.zeros((n_sums, n_cols), dtype=weight.dtype, device=x.device)
     if n_cols * x.element_size() > LONGEST_ROW_BACKWARD_BYTES:
         return dx, gradients_long(dy, x, weight, mean, rstd, dx, has_bias=has_bias)
-    block_m, block_n, num_warps, per_multiprocessor, stages = backward_config(n_cols)
-    grid = persistent_grid(n_rows, block_m, per_multiprocessor, x.device)
-    partials = torch.empty((n_sums, *grid, n_cols), dtype=torch.float32, device=x.device)
-    _backward[grid](
+    block_m, block_n, num_warps, per_multiprocessor, stages, halves = backward_config(n_cols)
+    programs = persistent_programs(n_rows, block_m, per_multiprocessor, x.device, halves)
+    partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
+    _backward[(programs, halves)](
         dy,
         x,
         weight,
@@ -233,6 +261,7 @@ def _gradients(
         block_m,
         block_n,
         stages,
+        halves,
         num_warps=num_warps,
     )
     return dx, sum_partials(partials, weight.dtype)

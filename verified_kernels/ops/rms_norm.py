@@ -37,7 +37,7 @@ from verified_kernels.launch import (
     as_rows,
     check_affine,
     check_float,
-    persistent_grid,
+    persistent_programs,
     wants_grad,
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
@@ -116,18 +116,23 @@ def _backward(
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    HALVES: tl.constexpr,
 ):
     """Fills dx [n_rows, n_cols] contiguous, and partials dw [programs, n_cols] in fp32.
 
     dy, dh and h by row stride; dh, the gradient that reached h past the norm, may be None; rstd
-    [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a whole row. Grid: (programs,), any number; program
-    p takes blocks p, p + programs, ... of rows.
+    [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with HALVES = 2, half a row. Grid:
+    (programs, HALVES), any number of programs; program p takes blocks p, p + programs, ... of
+    rows, and STAGES - 1 of them are being fetched ahead.
     """
-    # This program handles every num_programs-th block of BLOCK_M whole rows.
-    program = tl.program_id(0)
-    cols = tl.arange(0, BLOCK_N)[None, :]
+    # This program handles its half of every num_programs-th block of BLOCK_M rows.
+    program, half = tl.program_id(0), tl.program_id(1)
+    cols = half * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
     w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
     dw = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    if HALVES == 2:
+        others = (1 - half) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
+        w_others = tl.load(w_ptr + others, mask=others < n_cols, other=0.0).to(tl.float32)
     for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
         inside = (rows < n_rows) & (cols < n_cols)
@@ -136,7 +141,13 @@ def _backward(
         rstd = tl.load(rstd_ptr + rows, mask=rows < n_rows, other=0.0)
         normed = h * rstd  # [BLOCK_M, BLOCK_N]
         g = dy * w
-        along = tl.sum(g * normed, axis=1)[:, None] / n_cols
+        along = g * normed
+        if HALVES == 2:
+            across = (rows < n_rows) & (others < n_cols)
+            dy_others = tl.load(dy_ptr + rows * stride_dym + others, mask=across, other=0.0)
+            h_others = tl.load(h_ptr + rows * stride_hm + others, mask=across, other=0.0)
+            along += dy_others.to(tl.float32) * w_others * h_others.to(tl.float32) * rstd
+        along = tl.sum(along, axis=1)[:, None] / n_cols  # [BLOCK_M, 1]
         dx = rstd * (g - normed * along)
         if dh_ptr is not None:
             dx += tl.load(dh_ptr + rows * stride_dhm + cols, mask=inside, other=0.0)
@@ -153,12 +164,14 @@ def forward_config(n_cols: int) -> tuple[int, int, int]:
     return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32)
 
 
-def backward_config(n_cols: int) -> tuple[int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_backward`."""
+def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
+    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor, stages and halves of `_backward`."""
     block_n = triton.next_power_of_2(n_cols)
-    block_m = max(1, 1024 // block_n)
-    num_warps = min(max(block_m * block_n // 512, 1), 16)
-    return block_m, block_n, num_warps, max(1, 16 // num_warps), 2
+    if block_n > 8192:
+        return 1, block_n // 2, 16, 1, 3, 2
+    block_m = max(1, 4096 // block_n)
+    num_warps = min(max(block_m * block_n // 1024, 4), 8)
+    return block_m, block_n, num_warps, 8 // num_warps, 3, 1
 
 
 def _normalize(
@@ -206,10 +219,10 @@ def _gradients(
     if n_cols * h.element_size() > LONGEST_ROW_BACKWARD_BYTES:
         dw = gradients_long(dy, h, weight, None, rstd, dx, has_bias=False)
         return dx if dh is None else dx + dh, dw
-    block_m, block_n, num_warps, per_multiprocessor, stages = backward_config(n_cols)
-    grid = persistent_grid(n_rows, block_m, per_multiprocessor, h.device)
-    partials = torch.empty((1, *grid, n_cols), dtype=torch.float32, device=h.device)
-    _backward[grid](
+    block_m, block_n, num_warps, per_multiprocessor, stages, halves = backward_config(n_cols)
+    programs = persistent_programs(n_rows, block_m, per_multiprocessor, h.device, halves)
+    partials = torch.empty((1, programs, n_cols), dtype=torch.float32, device=h.device)
+    _backward[(programs, halves)](
         dy,
         dh,
         h,
@@ -225,6 +238,7 @@ def _gradients(
         block_m,
         block_n,
         stages,
+        halves,
         num_warps=num_warps,
     )
     return dx, sum_partials(partials, weight.dtype)

@@ -43,7 +43,6 @@ from verified_kernels.launch import (
     as_rows,
     check_float,
     normalized_dim,
-    persistent_grid,
     wants_grad,
 )
 from verified_kernels.spec import (
@@ -64,31 +63,21 @@ LONGEST_ROW_IN_REGISTERS = 32768
 
 @triton.jit
 def _rows_forward(
-    x_ptr,
-    y_ptr,
-    stride_xm,
-    n_rows,
-    n_cols,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    STAGES: tl.constexpr,
+    x_ptr, y_ptr, stride_xm, n_rows, n_cols, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr
 ):
     """y[i, :] = softmax(x[i, :]) for x [n_rows, n_cols] with row stride stride_xm; y contiguous.
 
-    BLOCK_M spans rows, BLOCK_N a whole row. Grid: (programs,), any number; program p takes blocks
-    p, p + programs, ... of rows, and STAGES - 1 of them are being fetched ahead. Sums are fp32.
+    BLOCK_M spans rows, BLOCK_N a whole row. Grid: (cdiv(n_rows, BLOCK_M),). All sums are fp32.
     """
-    # This program handles every num_programs-th block of BLOCK_M whole rows.
+    # This program handles BLOCK_M whole rows.
+    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
     cols = tl.arange(0, BLOCK_N)[None, :]
-    blocks = tl.cdiv(n_rows, BLOCK_M)
-    for block in tl.range(tl.program_id(0), blocks, tl.num_programs(0), num_stages=STAGES):
-        rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
-        inside = (rows < n_rows) & (cols < n_cols)
-        x = tl.load(x_ptr + rows * stride_xm + cols, mask=inside, other=-float("inf"))
-        x = x.to(tl.float32)  # [BLOCK_M, BLOCK_N]
-        numerator = tl.exp(x - tl.max(x, axis=1)[:, None])
-        y = numerator / tl.sum(numerator, axis=1)[:, None]
-        tl.store(y_ptr + rows * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=inside)
+    inside = (rows < n_rows) & (cols < n_cols)
+    x = tl.load(x_ptr + rows * stride_xm + cols, mask=inside, other=-float("inf"))
+    x = x.to(tl.float32)  # [BLOCK_M, BLOCK_N]
+    numerator = tl.exp(x - tl.max(x, axis=1)[:, None])
+    y = numerator / tl.sum(numerator, axis=1)[:, None]
+    tl.store(y_ptr + rows * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -101,24 +90,21 @@ def _rows_backward(
     n_cols,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
-    STAGES: tl.constexpr,
 ):
     """Stores dx[i, :] = y * (dy - sum(y * dy)) for [n_rows, n_cols] tensors.
 
     y and dx are contiguous, dy goes by row stride. Blocks and grid as in `_rows_forward`; the sum
     is fp32.
     """
-    # This program handles every num_programs-th block of BLOCK_M whole rows.
+    # This program handles BLOCK_M whole rows.
+    rows = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
     cols = tl.arange(0, BLOCK_N)[None, :]
-    blocks = tl.cdiv(n_rows, BLOCK_M)
-    for block in tl.range(tl.program_id(0), blocks, tl.num_programs(0), num_stages=STAGES):
-        rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
-        inside = (rows < n_rows) & (cols < n_cols)
-        y = tl.load(y_ptr + rows * n_cols + cols, mask=inside, other=0.0).to(tl.float32)
-        dy = tl.load(dy_ptr + rows * stride_dym + cols, mask=inside, other=0.0).to(tl.float32)
-        total = tl.sum(y * dy, axis=1)[:, None]  # [BLOCK_M, 1]
-        dx = y * (dy - total)
-        tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
+    inside = (rows < n_rows) & (cols < n_cols)
+    y = tl.load(y_ptr + rows * n_cols + cols, mask=inside, other=0.0).to(tl.float32)
+    dy = tl.load(dy_ptr + rows * stride_dym + cols, mask=inside, other=0.0).to(tl.float32)
+    total = tl.sum(y * dy, axis=1)[:, None]  # [BLOCK_M, 1]
+    dx = y * (dy - total)
+    tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -187,16 +173,11 @@ def _strided_backward(
         tl.store(dx_ptr + base + k * n_inner, dx.to(dx_ptr.dtype.element_ty), mask=inside)
 
 
-def forward_config(n_cols: int) -> tuple[int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_rows_forward`."""
+def row_config(n_cols: int) -> tuple[int, int, int]:
+    """BLOCK_M, BLOCK_N and num_warps for rows of n_cols: 32 elements a thread."""
     block_n = triton.next_power_of_2(n_cols)
     block_m = max(1, 1024 // block_n)
-    return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32), 1 << 20, 1
-
-
-def backward_config(n_cols: int) -> tuple[int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_rows_backward`."""
-    return forward_config(n_cols)
+    return block_m, block_n, max(block_m * block_n // 1024, 1)
 
 
 def strided_config(n: int, n_inner: int) -> tuple[int, int, int]:
@@ -219,10 +200,9 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     n_outer, n, n_inner = _split(x, dim)
     if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
         rows = as_rows(x.reshape(n_outer, n))
-        block_m, block_n, num_warps, per_multiprocessor, stages = forward_config(n)
-        grid = persistent_grid(n_outer, block_m, per_multiprocessor, x.device)
-        _rows_forward[grid](
-            rows, y, rows.stride(0), n_outer, n, block_m, block_n, stages, num_warps=num_warps
+        block_m, block_n, num_warps = row_config(n)
+        _rows_forward[(triton.cdiv(n_outer, block_m),)](
+            rows, y, rows.stride(0), n_outer, n, block_m, block_n, num_warps=num_warps
         )
         return y
     x = as_rows(x.reshape(n_outer, n * n_inner))
@@ -240,10 +220,9 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     n_outer, n, n_inner = _split(y, dim)
     if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
         dy = as_rows(dy.reshape(n_outer, n))
-        block_m, block_n, num_warps, per_multiprocessor, stages = backward_config(n)
-        grid = persistent_grid(n_outer, block_m, per_multiprocessor, y.device)
-        _rows_backward[grid](
-            y, dy, dx, dy.stride(0), n_outer, n, block_m, block_n, stages, num_warps=num_warps
+        block_m, block_n, num_warps = row_config(n)
+        _rows_backward[(triton.cdiv(n_outer, block_m),)](
+            y, dy, dx, dy.stride(0), n_outer, n, block_m, block_n, num_warps=num_warps
         )
         return dx
     block_k, block_i, num_warps = strided_config(n, n_inner)
