@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from crawler.github.states import GithubState, RepoMetadata
+
 
 class SourceKind(StrEnum):
     """How the content of a source is reached."""
@@ -253,13 +255,19 @@ class KnownRepo:
     commit: str
     scanner_version: str
     location: str
+    github: GithubState | None = None
+    """What GitHub said when it was last looked at."""
+    crawled_at: datetime | None = None
 
 
 class KnownState(Protocol):
     """What earlier crawls left behind; the store answers it, the crawl only asks."""
 
     def repo(self, name: str) -> KnownRepo | None:
-        """Return what is known of this repository, None if it was never scanned whole."""
+        """Return what is known of this repository, None if it was never scanned whole.
+
+        A repository that was renamed is known under its former names too.
+        """
 
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         """Return the cached facts of those of the blobs that this scanner version has read."""
@@ -292,6 +300,11 @@ class CrawledRepo:
     no source holds any more are dropped from the cache."""
     requests: int = 0
     error: str | None = None
+    renamed_from: str | None = None
+    """The name it had before, where GitHub has it under another one now."""
+    github: GithubState | None = None
+    """To be stored with the kernels, so that the next crawl can ask whether anything changed."""
+    metadata: RepoMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
 from dataclasses import dataclass
+from threading import Lock
 from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
@@ -59,12 +60,13 @@ def scan_batch(tasks: Sequence[ScanTask]) -> list[Scanned]:
 
 
 class ScanPool:
-    """A pool of scanning processes; started when first needed, reused from source to source."""
+    """A pool of scanning processes, started when first needed; many threads may share it."""
 
     def __init__(self, jobs: int | None = None) -> None:
         """Prepare a pool of `jobs` processes, by default one for each processor."""
         self.jobs = jobs or default_jobs()
         self._pool: ProcessPool | None = None
+        self._starting = Lock()
 
     def __enter__(self) -> ScanPool:
         """Return the pool."""
@@ -98,10 +100,11 @@ class ScanPool:
             yield self._alone(task)
 
     def _submit(self, batch: list[ScanTask]) -> Future[list[Scanned]]:
-        if self._pool is None:
-            # Spawned, not forked: a fork would copy the locks of the threads that fetch.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(max_workers=self.jobs, context=context)
+        with self._starting:
+            if self._pool is None:
+                # Spawned, not forked: a fork would copy the locks of the threads that fetch.
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPool(max_workers=self.jobs, context=context)
         future: Future[list[Scanned]] = self._pool.schedule(
             scan_batch, args=(batch,), timeout=FILE_SECONDS + len(batch)
         )

@@ -7,10 +7,15 @@ source -> snapshot -> files worth a parse -> facts (from the cache where the blo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
-from crawler.errors import EmptySnapshotError, TritonIndexError
+from crawler.errors import TritonIndexError
 from crawler.models import (
     CachedScan,
     CrawledRepo,
@@ -21,6 +26,7 @@ from crawler.models import (
     Snapshot,
     SourceRepo,
 )
+from crawler.opening import Opened, Opener
 from crawler.pool import ScanPool, ScanTask
 from crawler.records import kernel_records
 from crawler.scan import (
@@ -32,70 +38,93 @@ from crawler.scan import (
     renamed_jits,
 )
 from crawler.scan.result import Gated, Parsed, ScanResult, Unreadable, decode_result, encode_result
-from crawler.snapshot import open_snapshot
 from crawler.snapshot.select import is_source
 from crawler.sources import source_word
+
+FETCHERS = 4
+"""Sources fetched at a time: enough to hide the network, few enough to be polite."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (source, files done, files to scan) while a source is read."""
 
 
 def crawl(
-    sources: Iterable[SourceRepo],
+    sources: Sequence[SourceRepo],
     *,
     known: KnownState,
     jobs: int | None = None,
     full: bool = False,
     on_progress: Progress | None = None,
+    on_wait: Callable[[str, float], None] = lambda why, seconds: None,
+    cache: Path | None = None,
 ) -> Iterator[CrawledRepo]:
-    """Yield what each source gives, in the order of the sources.
+    """Yield what each source gives, those first that were not looked at for longest.
 
-    A source that fails is reported as such and the others go on. With `full`, nothing that
-    earlier crawls left behind is used.
+    Several sources are fetched at a time and scanned in `jobs` processes; they are yielded one by
+    one in an order that does not depend on which was faster. A source that fails is reported as
+    such and the others go on. With `full`, nothing that earlier crawls left behind is used.
     """
-    with ScanPool(jobs) as pool:
-        for source in sources:
-            yield crawl_source(source, known=known, pool=pool, full=full, on_progress=on_progress)
+    with ScanPool(jobs) as pool, Opener(cache=cache, on_wait=on_wait) as opener:
+        crawler = _Crawler(known, pool, opener, full=full, on_progress=on_progress)
+        threads = ThreadPoolExecutor(max_workers=FETCHERS, thread_name_prefix="crawl")
+        waiting: deque[Future[CrawledRepo]] = deque()
+        try:
+            for source in _longest_unseen_first(sources, known):
+                waiting.append(threads.submit(crawler.crawl, source))
+                # A few sources ahead of the consumer, no more: their content is in memory.
+                if len(waiting) > 2 * FETCHERS:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
-def crawl_source(
-    source: SourceRepo,
-    *,
-    known: KnownState,
-    pool: ScanPool,
-    full: bool = False,
-    on_progress: Progress | None = None,
-) -> CrawledRepo:
-    """Return what one source gives; every expected failure is a status with its reason."""
-    location, version = source_word(source), scanner_version(source)
-    try:
-        snapshot = open_snapshot(source)
-    except EmptySnapshotError:
-        return CrawledRepo(
-            name=source.name,
-            location=location,
-            status=RepoStatus.EMPTY,
-            scanner_version=version,
-        )
-    except TritonIndexError as error:
-        return _failed(source, location, version, error)
-    try:
-        before = None if full else known.repo(source.name)
-        if before and (before.commit, before.scanner_version) == (snapshot.commit, version):
+def _longest_unseen_first(sources: Sequence[SourceRepo], known: KnownState) -> Iterator[SourceRepo]:
+    """Yield the sources so that a crawl cut short by a rate limit is gone on with by the next."""
+    never = datetime.min.replace(tzinfo=UTC)
+
+    def seen(source: SourceRepo) -> datetime:
+        before = known.repo(source.name)
+        return before.crawled_at or never if before is not None else never
+
+    yield from sorted(sources, key=seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crawler:
+    """Crawls one source after another, in several threads at once."""
+
+    known: KnownState
+    pool: ScanPool
+    opener: Opener
+    full: bool
+    on_progress: Progress | None
+
+    def crawl(self, source: SourceRepo) -> CrawledRepo:
+        """Return what one source gives; whatever goes wrong is a status with its reason."""
+        version = scanner_version(source)
+        try:
+            known = None if self.full else self.known.repo(source.name)
+            opened = self.opener.open(source, known, version)
+            return opened if isinstance(opened, CrawledRepo) else self.read(opened)
+        except Exception as error:
+            reason = str(error) if isinstance(error, TritonIndexError) else repr(error)
             return CrawledRepo(
                 name=source.name,
-                location=location,
-                status=RepoStatus.UNCHANGED,
+                location=source_word(source),
+                status=RepoStatus.FAILED,
                 scanner_version=version,
-                commit=snapshot.commit,
-                version=snapshot.version,
+                error=reason,
             )
-        reading = _Reading(snapshot, known, pool, full=full, on_progress=on_progress)
-        return reading.crawled(source.name, location, version)
-    except TritonIndexError as error:
-        return _failed(source, location, version, error)
-    finally:
-        snapshot.close()
+
+    def read(self, opened: Opened) -> CrawledRepo:
+        """Return the kernels of an opened source."""
+        with closing(opened.snapshot):
+            reading = _Reading(
+                opened.snapshot, self.known, self.pool, full=self.full, on_progress=self.on_progress
+            )
+            return reading.crawled(opened.so_far)
 
 
 def scanner_version(source: SourceRepo) -> str:
@@ -104,18 +133,6 @@ def scanner_version(source: SourceRepo) -> str:
         return SCANNER_VERSION
     choice = repr((sorted(source.include), sorted(source.exclude)))
     return f"{SCANNER_VERSION}+{hashlib.sha256(choice.encode()).hexdigest()[:12]}"
-
-
-def _failed(
-    source: SourceRepo, location: str, version: str, error: TritonIndexError
-) -> CrawledRepo:
-    return CrawledRepo(
-        name=source.name,
-        location=location,
-        status=RepoStatus.FAILED,
-        scanner_version=version,
-        error=str(error),
-    )
 
 
 @dataclass(slots=True, eq=False)
@@ -132,7 +149,7 @@ class _Reading:
     unread: list[ScanSkip] = field(default_factory=list)
     parsed: int = 0
 
-    def crawled(self, name: str, location: str, version: str) -> CrawledRepo:
+    def crawled(self, so_far: CrawledRepo) -> CrawledRepo:
         entries = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
         keys = {scan_key(entry) for entry in entries}
         if not self.full:
@@ -142,13 +159,9 @@ class _Reading:
         self.read_renamed(entries)
         facts = self.facts(entries)
         kernels = kernel_records(self.snapshot, link_snapshot(facts))
-        return CrawledRepo(
-            name=name,
-            location=location,
+        return replace(
+            so_far,
             status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
-            scanner_version=version,
-            commit=self.snapshot.commit,
-            version=self.snapshot.version,
             files_seen=len(entries),
             files_parsed=self.parsed,
             kernels=kernels,
