@@ -25,16 +25,18 @@ def test_two_dtypes_promote_as_in_pytorch(left, right):
         assert torch.equal(got, want)
 
 
-def test_a_tensor_without_dimensions_does_not_promote():
-    x = torch.ones(5, dtype=torch.float16)
-    assert vk.add(x, torch.tensor(2.0)).dtype == torch.float16
-    assert vk.fma(x, x, torch.tensor(2.0)).dtype == torch.float16
+@pytest.mark.parametrize(("left", "right"), PAIRS, ids=str)
+def test_a_tensor_without_dimensions_promotes_as_in_pytorch(left, right):
+    for x, y in ((torch.ones(3), torch.ones(())), (torch.ones(()), torch.ones(()))):
+        assert vk.add(x.to(left), y.to(right)).dtype == torch.add(x.to(left), y.to(right)).dtype
+        assert vk.add(x.to(right), y.to(left)).dtype == torch.add(x.to(right), y.to(left)).dtype
 
 
 def test_a_number_keeps_its_fp32_digits_beside_fp16():
     x = torch.arange(1, 200, dtype=torch.float16)
     assert torch.equal(vk.mul(x, 0.1), torch.mul(x, 0.1))
     assert torch.equal(vk.add(torch.arange(3), 2), torch.tensor([2, 3, 4]))
+    assert torch.equal(vk.add(torch.arange(3), 0.5), torch.tensor([0.5, 1.5, 2.5]))
 
 
 def test_integers_wrap_around():

@@ -28,6 +28,7 @@ The kernel is the folklore of every GPU course; this text of it is the project's
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -226,7 +227,9 @@ def _elementwise(op: str, x: Tensor, *others: Tensor | float) -> Tensor:
 
 def _scalar(value: float, like: Tensor) -> Tensor:
     """`value` as a tensor without dimensions; beside a float tensor it keeps fp32's digits."""
-    dtype = torch.result_type(like, value)
+    dtype = like.dtype
+    if isinstance(value, float) and not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
     if dtype.is_floating_point and like.ndim:
         dtype = torch.float32
     return torch.full((), value, dtype=dtype, device=like.device)
@@ -261,12 +264,17 @@ def _broadcast(op: str, operands: list[Tensor]) -> Tensor:
 
 
 def _promoted(operands: Sequence[Tensor]) -> torch.dtype:
-    """The dtype of `(a op b) op c` under PyTorch's promotion, which looks at dimensions too."""
-    result = operands[0]
-    for tensor in operands[1:]:
-        dims = [1] * max(result.ndim, tensor.ndim)
-        result = torch.zeros(dims, dtype=torch.result_type(result, tensor), device="meta")
-    return result.dtype
+    """The dtype that `torch.result_type` gives, which torch.compile cannot trace.
+
+    Tensors without dimensions count only where they are floats among integers.
+    """
+    full = [t.dtype for t in operands if t.ndim]
+    bare = [t.dtype for t in operands if not t.ndim]
+    if not full or not bare:
+        return functools.reduce(torch.promote_types, full or bare)
+    dtype = functools.reduce(torch.promote_types, full)
+    other = functools.reduce(torch.promote_types, bare)
+    return other if other.is_floating_point and not dtype.is_floating_point else dtype
 
 
 def _merge_dims(
