@@ -6,7 +6,9 @@ from dataclasses import asdict
 from datetime import datetime
 
 import duckdb
+import msgspec
 
+from crawler.github.states import GithubState, RepoMetadata
 from crawler.models import CrawledRepo, RepoReport, RepoStatus
 from index.merging import Merge
 from index.staging import Staging, clean_text
@@ -57,7 +59,7 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
         {
             "name": clean_text(crawled.name),
             "location": clean_text(crawled.location),
-            "status": crawled.status.value,
+            "status": _reported(crawled).value,
             "error": None if crawled.error is None else clean_text(crawled.error),
             "at": at,
         },
@@ -83,6 +85,53 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
                 "name": clean_text(crawled.name),
             },
         )
+    save_github(con, crawled)
+
+
+def save_github(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> None:
+    """Store what GitHub said of a repository, where it said anything."""
+    name = clean_text(crawled.name)
+    if crawled.github is not None:
+        state = msgspec.json.encode(crawled.github).decode()
+        con.execute("UPDATE repos SET github = ? WHERE name = ?", [state, name])
+    if crawled.renamed_from is not None:
+        con.execute(
+            "UPDATE repos SET former_names = list_distinct(list_append(former_names, $former)) "
+            "WHERE name = $name",
+            {"former": clean_text(crawled.renamed_from), "name": name},
+        )
+    if crawled.metadata is not None:
+        _save_metadata(con, name, crawled.metadata)
+
+
+def _save_metadata(con: duckdb.DuckDBPyConnection, name: str, metadata: RepoMetadata) -> None:
+    con.execute(
+        """
+        UPDATE repos SET github_id = $id, stars = $stars, forks = $forks, license = $license,
+            description = $description, topics = $topics, is_archived = $archived
+        WHERE name = $name
+        """,
+        {
+            "name": name,
+            "id": metadata.id,
+            "stars": metadata.stars,
+            "forks": metadata.forks,
+            "license": metadata.license,
+            "description": None
+            if metadata.description is None
+            else clean_text(metadata.description),
+            "topics": [clean_text(topic) for topic in metadata.topics],
+            "archived": metadata.archived,
+        },
+    )
+
+
+def decode_state(data: str) -> GithubState | None:
+    """Return the state that was stored; None where another program version wrote it."""
+    try:
+        return msgspec.json.decode(data, type=GithubState)
+    except msgspec.DecodeError:
+        return None
 
 
 def save_report(
@@ -95,7 +144,7 @@ def save_report(
     """Store and return what the crawl of one source did."""
     report = RepoReport(
         repo=crawled.name,
-        status=crawled.status,
+        status=_reported(crawled),
         commit=crawled.commit,
         files_seen=crawled.files_seen,
         files_parsed=crawled.files_parsed,
@@ -106,12 +155,19 @@ def save_report(
         skipped=crawled.skipped,
         requests=crawled.requests,
         error=crawled.error,
+        renamed_from=crawled.renamed_from,
     )
     described = con.execute("DESCRIBE run_repos").fetchall()
     columns = {str(name): str(kind) for name, kind, *_ in described}
     staging.load("staged_report", [{"run_id": run_id, **asdict(report)}], columns)
     con.execute("INSERT INTO run_repos BY NAME SELECT * FROM staged_report")
     return report
+
+
+def _reported(crawled: CrawledRepo) -> RepoStatus:
+    """Return the status for people: that a repository has another name comes first."""
+    is_renamed = crawled.renamed_from is not None and crawled.status in SEEN
+    return RepoStatus.RENAMED if is_renamed else crawled.status
 
 
 def scanner_of(version: str) -> str:

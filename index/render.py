@@ -14,7 +14,7 @@ from index.plain_text import cut, display_width, one_line, printable
 from index.table import Table
 
 # No column is cut below this to make room for others.
-NARROWEST = 12
+NARROWEST = 16
 # Ids are there to be copied: never cut.
 WHOLE_COLUMNS = frozenset({"id", "previous_id", "run_id"})
 
@@ -30,7 +30,7 @@ _PERMALINK = re.compile(r"https://[\w./%~@+-]+#L\d+-L\d+", re.ASCII)
 
 
 def write_table(table: Table, out: TextIO, *, width: int | None = None, bold: bool = False) -> None:
-    """Write aligned columns; `width` in columns of the terminal, None for as wide as it takes."""
+    """Write aligned columns, cut to `width` columns of a terminal; None: as wide as it takes."""
     if not table.rows:
         return
     cells = [[cell_text(value) for value in row] for row in table.rows]
@@ -45,6 +45,22 @@ def write_table(table: Table, out: TextIO, *, width: int | None = None, bold: bo
     for row in cells:
         cut_row = [cut(cell, size) for cell, size in zip(row, widths, strict=True)]
         out.write(f"{_aligned(cut_row, widths, numbers)}\n")
+
+
+def without_what_does_not_fit(table: Table, width: int) -> Table:
+    """Return the table without those of its last columns for which a terminal has no room."""
+    needed = [
+        max(len(name), *(display_width(cell_text(v)) for v in table.column(name)), 0)
+        for name in table.columns
+    ]
+    least = [
+        n if name in WHOLE_COLUMNS else min(n, NARROWEST)
+        for n, name in zip(needed, table.columns, strict=True)
+    ]
+    fitting = len(least)
+    while fitting > 1 and sum(least[:fitting]) + 2 * (fitting - 1) > width:
+        fitting -= 1
+    return Table(columns=table.columns[:fitting], rows=tuple(row[:fitting] for row in table.rows))
 
 
 def write_json(table: Table, out: TextIO) -> None:

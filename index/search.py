@@ -2,7 +2,7 @@
 
 A kernel's score is BM25 over the fields of `index.search_tables`, summed over what the question
 asks for, times what speaks for the kernel itself. It is found when it has more than half of what
-is asked (all of one or two things); where no kernel has, when it has any.
+is asked (all of one or two things); where few have, less will do.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from index.filters import Filters, condition
 from index.text import join_terms
 from index.wording import Wording, suggest, understand
 
+# Fewer answers than these are too few to insist on most of what is asked.
+ENOUGH = 5
 # How slowly further hits of one term stop counting.
 SATURATION = 2.0
 # What it is worth to have all parts of a joined word, but not side by side.
@@ -72,9 +74,11 @@ def search(
     values |= _bindings(wording)
     asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
     rows = []
-    for required in dict.fromkeys((asked // 2 + 1, 1)):
+    # In any other order than by relevance, what answers less would not come last.
+    enough = min(ENOUGH, limit or ENOUGH) if sort is Sort.RELEVANCE else 1
+    for required in range(asked // 2 + 1, 0, -1):
         rows = con.execute(statement, values | {"required": required}).fetchall()
-        if rows:
+        if len(rows) >= enough:
             break
     unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
     return Found(ids=tuple(id for (id,) in rows), unknown=unknown)

@@ -7,6 +7,7 @@ change of these rules takes effect with the next crawl.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -62,6 +63,9 @@ FIELDS = {
 
 # What a part of a joined word is worth as a word of its own: `norm` finds `rmsnorm`, but later.
 PART_SHARE = 0.3
+
+# A word and its dimensions, `conv2d`, which nobody needs to write apart to be two words.
+DIMENSIONS = re.compile(r"([a-z]{3,})([1-4]d)")
 
 # Letters that end English words: `heads` is not `head_s`, however often that is written.
 _ENDINGS = frozenset("dnrsy")
@@ -147,7 +151,8 @@ def _learn_words(con: duckdb.DuckDBPyConnection, staging: Staging) -> dict[str, 
 
     def compare_by(word: str) -> str:
         if word not in terms:
-            parts = splits.get(word)
+            dimensions = DIMENSIONS.fullmatch(word)
+            parts = dimensions.groups() if dimensions else splits.get(word)
             terms[word] = JOINT.join(map(compare_by, parts)) if parts else term(word)
         return terms[word]
 

@@ -29,6 +29,7 @@ from crawler.models import (
 )
 from index.bookkeeping import (
     WHOLE,
+    decode_state,
     drop_unused_scans,
     save_files,
     save_repo,
@@ -37,6 +38,7 @@ from index.bookkeeping import (
 )
 from index.database import storage_errors
 from index.merging import Merge, merge_kernels
+from index.renames import rename_repo
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
 from index.working import WorkingCopy
@@ -93,25 +95,20 @@ class Store:
     def repo(self, name: str) -> KnownRepo | None:
         """Return what is known of this repository, None if it was never scanned whole."""
         rows = self._fetch(
-            "SELECT name, commit, scanner_version, location FROM repos "
-            "WHERE name = ? AND commit IS NOT NULL",
-            clean_text(name),
+            "SELECT name, commit, scanner_version, location, github, last_crawled_at FROM repos "
+            "WHERE (name = $name OR list_contains(former_names, $name)) AND commit IS NOT NULL "
+            "ORDER BY name != $name LIMIT 1",
+            name=clean_text(name),
         )
-        return next(
-            (
-                KnownRepo(name=name, commit=commit, scanner_version=scanner, location=location)
-                for name, commit, scanner, location in rows
-            ),
-            None,
-        )
+        return next((_known_repo(*row) for row in rows), None)
 
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         """Return the cached facts of those of the blobs that this scanner version has read."""
         rows = self._fetch(
-            "SELECT blob, facts FROM scan_cache "
-            "WHERE scanner_version = ? AND blob IN (SELECT unnest(?::VARCHAR[]))",
-            scanner_version,
-            list(blobs),
+            "SELECT blob, facts FROM scan_cache WHERE scanner_version = $version "
+            "AND blob IN (SELECT unnest($blobs::VARCHAR[]))",
+            version=scanner_version,
+            blobs=list(blobs),
         )
         return dict(rows)
 
@@ -133,6 +130,9 @@ class Store:
         """
         crawled = _without_doubles(crawled)
         with self._transaction() as con:
+            if crawled.renamed_from is not None:
+                rename_repo(con, clean_text(crawled.renamed_from), clean_text(crawled.name))
+                mark_search_stale(con)
             merge = self._save_kernels(crawled, run) if crawled.status in WHOLE else Merge()
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
@@ -174,7 +174,7 @@ class Store:
             refresh_search(con, self._staging)
         self._copy.publish()
 
-    def _fetch(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+    def _fetch(self, query: str, **values: object) -> list[tuple[Any, ...]]:
         with self._turn, storage_errors(self._copy.path):
             return self._con.execute(query, values).fetchall()
 
@@ -189,6 +189,24 @@ class Store:
                     self._con.rollback()
                 raise
             self._con.commit()
+
+
+def _known_repo(
+    name: str,
+    commit: str,
+    scanner: str,
+    location: str,
+    github: str | None,
+    crawled_at: datetime,
+) -> KnownRepo:
+    return KnownRepo(
+        name=name,
+        commit=commit,
+        scanner_version=scanner,
+        location=location,
+        github=None if github is None else decode_state(github),
+        crawled_at=crawled_at.replace(tzinfo=UTC),
+    )
 
 
 def _utc(moment: datetime) -> datetime:

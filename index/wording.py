@@ -73,6 +73,7 @@ def suggest(con: duckdb.DuckDBPyConnection, word: str) -> list[str]:
         """
         SELECT word, damerau_levenshtein(word, $word) AS distance FROM search_words
         WHERE len(word) > 2 AND jaro_winkler_similarity(word, $word) >= $near
+            AND distance <= greatest(1, len($word) // 3)
         ORDER BY distance, jaro_winkler_similarity(word, $word) DESC, n DESC, word
         LIMIT 3
         """,

@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from index.plain_text import one_line
-from index.render import WRITERS, write_table
+from index.render import WRITERS, without_what_does_not_fit, write_table
 from index.table import Table
 
 
 def print_table(table: Table, style: str, *, columns: Sequence[str] | None = None) -> None:
     """Print a table in one of the formats.
 
-    Programs get every column. People see those in `columns` of which anything is known, or all.
+    Programs get every column. People see all too, or, of those named in `columns`, the ones of
+    which anything is known and that the terminal has room for.
     """
     if style not in ("table", "md"):
         emit(lambda out: WRITERS[style](table, out))
@@ -29,6 +30,8 @@ def print_table(table: Table, style: str, *, columns: Sequence[str] | None = Non
     else:
         is_terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else None
+        if width is not None and columns is not None:
+            shown = without_what_does_not_fit(shown, width)
         bold = is_terminal and "NO_COLOR" not in os.environ
         emit(lambda out: write_table(shown, out, width=width, bold=bold))
 

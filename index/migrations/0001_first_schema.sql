@@ -14,8 +14,15 @@ CREATE TABLE repos (
     files_parsed INTEGER NOT NULL DEFAULT 0,
     kernels INTEGER NOT NULL DEFAULT 0,
     error VARCHAR,
+    former_names VARCHAR[] NOT NULL DEFAULT [],
     stars INTEGER,
-    license VARCHAR
+    license VARCHAR,                -- as GitHub has it, SPDX
+    description VARCHAR,
+    forks INTEGER,
+    topics VARCHAR[] NOT NULL DEFAULT [],
+    is_archived BOOLEAN,
+    github_id BIGINT,
+    github JSON                     -- what the next look at GitHub starts from
 );
 
 -- No key on the id: the writer alone inserts, checks it, and rewrites rows in bulk.

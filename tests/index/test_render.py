@@ -9,7 +9,16 @@ from decimal import Decimal
 import pytest
 
 from index.plain_text import cut, display_width, one_line, printable
-from index.render import WRITERS, to_json, write_csv, write_json, write_jsonl, write_md, write_table
+from index.render import (
+    WRITERS,
+    to_json,
+    without_what_does_not_fit,
+    write_csv,
+    write_json,
+    write_jsonl,
+    write_md,
+    write_table,
+)
 from index.table import Table
 
 TABLE = Table(
@@ -47,6 +56,13 @@ def test_table_fits_a_terminal_but_ids_stay_whole() -> None:
     assert second.startswith("j  ")
     write_table(table, out, width=10)
     assert "i" * 50 in out.getvalue()
+
+
+def test_columns_for_which_there_is_no_room_are_left_out() -> None:
+    table = Table(columns=("id", "role", "summary"), rows=(("i" * 50, "kernel", "s" * 100),))
+    assert without_what_does_not_fit(table, 80).columns == table.columns
+    assert without_what_does_not_fit(table, 70).columns == ("id", "role")
+    assert without_what_does_not_fit(table, 10) == Table(columns=("id",), rows=(("i" * 50,),))
 
 
 def test_wide_characters_take_two_columns() -> None:
