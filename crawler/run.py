@@ -1,51 +1,29 @@
 """The loop of a crawl: sources in, one `CrawledRepo` each out. It never prints and never stores.
 
-source -> snapshot -> files worth a parse -> facts (from the cache where the blob is known)
-       -> linked kernels -> records
+source -> snapshot (`opening`) -> records (`reading`)
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crawler.errors import TritonIndexError
-from crawler.models import (
-    CachedScan,
-    CrawledRepo,
-    Entry,
-    KnownState,
-    RepoStatus,
-    ScanSkip,
-    Snapshot,
-    SourceRepo,
-)
+from crawler.models import CrawledRepo, KnownState, RepoStatus, SourceRepo
 from crawler.opening import Opened, Opener
-from crawler.pool import ScanPool, ScanTask
-from crawler.records import kernel_records
-from crawler.scan import (
-    SCANNER_VERSION,
-    FileFacts,
-    decorator_names,
-    link_snapshot,
-    may_hold_kernels,
-    renamed_jits,
-)
-from crawler.scan.result import Gated, Parsed, ScanResult, Unreadable, decode_result, encode_result
-from crawler.snapshot.select import is_source
+from crawler.pool import ScanPool
+from crawler.reading import Progress, read_snapshot
+from crawler.scan import SCANNER_VERSION
 from crawler.sources import source_word
 
 FETCHERS = 4
 """Sources fetched at a time: enough to hide the network, few enough to be polite."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with (source, files done, files to scan) while a source is read."""
 
 
 def crawl(
@@ -121,10 +99,14 @@ class _Crawler:
     def read(self, opened: Opened) -> CrawledRepo:
         """Return the kernels of an opened source."""
         with closing(opened.snapshot):
-            reading = _Reading(
-                opened.snapshot, self.known, self.pool, full=self.full, on_progress=self.on_progress
+            return read_snapshot(
+                opened.snapshot,
+                opened.so_far,
+                known=self.known,
+                pool=self.pool,
+                full=self.full,
+                on_progress=self.on_progress,
             )
-            return reading.crawled(opened.so_far)
 
 
 def scanner_version(source: SourceRepo) -> str:
@@ -133,101 +115,3 @@ def scanner_version(source: SourceRepo) -> str:
         return SCANNER_VERSION
     choice = repr((sorted(source.include), sorted(source.exclude)))
     return f"{SCANNER_VERSION}+{hashlib.sha256(choice.encode()).hexdigest()[:12]}"
-
-
-@dataclass(slots=True, eq=False)
-class _Reading:
-    """One snapshot being read."""
-
-    snapshot: Snapshot
-    known: KnownState
-    pool: ScanPool
-    full: bool
-    on_progress: Progress | None
-    results: dict[str, ScanResult] = field(default_factory=dict)
-    fresh: dict[str, CachedScan] = field(default_factory=dict)
-    unread: list[ScanSkip] = field(default_factory=list)
-    parsed: int = 0
-
-    def crawled(self, so_far: CrawledRepo) -> CrawledRepo:
-        entries = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
-        keys = {scan_key(entry) for entry in entries}
-        if not self.full:
-            cached = self.known.scans(sorted(keys), SCANNER_VERSION)
-            self.results = _decoded(cached)
-        self.read([entry for entry in entries if scan_key(entry) not in self.results])
-        self.read_renamed(entries)
-        facts = self.facts(entries)
-        kernels = kernel_records(self.snapshot, link_snapshot(facts))
-        return replace(
-            so_far,
-            status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
-            files_seen=len(entries),
-            files_parsed=self.parsed,
-            kernels=kernels,
-            skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
-            scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
-            blobs=tuple(sorted(keys)),
-        )
-
-    def read(self, entries: Sequence[Entry], *, gated: bool = True) -> None:
-        """Read and scan entries; the byte gate holds back what cannot matter."""
-        for key, data in self.pool.scan(self.tasks(entries, gated=gated)):
-            result = decode_result(data)
-            if result is not None:
-                self.keep(key, result, data)
-                self.parsed += 1
-
-    def tasks(self, entries: Sequence[Entry], *, gated: bool) -> Iterator[ScanTask]:
-        # Equal files are read once: the last entry of a blob stands for all.
-        wanted = sorted({scan_key(e): e for e in entries}.values(), key=lambda e: e.path)
-        for done, (entry, data) in enumerate(self.snapshot.read(wanted), start=1):
-            if self.on_progress is not None:
-                self.on_progress(self.snapshot.repo, done, len(wanted))
-            if isinstance(data, ScanSkip):
-                self.unread.append(data)
-            elif gated and not may_hold_kernels(data):
-                result = Gated(tuple(sorted(decorator_names(data))))
-                self.keep(scan_key(entry), result, encode_result(result))
-            else:
-                yield ScanTask(scan_key(entry), entry.path, data)
-
-    def keep(self, key: str, result: ScanResult, data: bytes) -> None:
-        self.results[key] = result
-        self.fresh[key] = CachedScan(blob=key, facts=data)
-
-    def read_renamed(self, entries: Sequence[Entry]) -> None:
-        """Read what the gate held back but uses a name under which the project offers jit."""
-        names = renamed_jits(self.facts(entries))
-        if not names:
-            return
-        held_back = []
-        for entry in entries:
-            result = self.results.get(scan_key(entry))
-            if isinstance(result, Gated) and names.intersection(result.decorators):
-                held_back.append(entry)
-        if held_back:
-            self.read(held_back, gated=False)
-
-    def facts(self, entries: Sequence[Entry]) -> Mapping[str, FileFacts]:
-        found = ((entry.path, self.results.get(scan_key(entry))) for entry in entries)
-        return {path: result.facts for path, result in found if isinstance(result, Parsed)}
-
-    def skips(self, entries: Sequence[Entry]) -> Iterator[ScanSkip]:
-        for entry in entries:
-            match self.results.get(scan_key(entry)):
-                case Unreadable(reason=reason):
-                    yield ScanSkip(path=entry.path, reason=reason)
-                case Parsed(facts=facts):
-                    for cell, reason in facts.skipped:
-                        yield ScanSkip(path=f"{entry.path}[{cell}]", reason=reason)
-
-
-def scan_key(entry: Entry) -> str:
-    """Return the key of an entry's cached scan: its blob, told apart by kind of file."""
-    return f"{entry.blob}.ipynb" if entry.path.endswith(".ipynb") else entry.blob
-
-
-def _decoded(cached: Mapping[str, bytes]) -> dict[str, ScanResult]:
-    found = {key: decode_result(data) for key, data in cached.items()}
-    return {key: result for key, result in found.items() if result is not None}

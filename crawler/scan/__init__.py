@@ -8,18 +8,19 @@ from crawler.models import ScanSkip
 from crawler.scan.collect import collect_facts
 from crawler.scan.cst_to_ast import parse_with_libcst
 from crawler.scan.facts import SCANNER_VERSION, FileFacts
-from crawler.scan.gate import decorator_names, may_hold_kernels
-from crawler.scan.link import link_snapshot, renamed_jits
+from crawler.scan.gate import may_hold_kernels
+from crawler.scan.link import Offered, link_snapshot, offered_names
 from crawler.scan.notebook import join_notebook
-from crawler.scan.parse import ParsedSource, decode_source, parse_source, parse_text
+from crawler.scan.parse import ParsedSource, parse_text, read_source
+from crawler.scan.scope import EntangledError
 
 __all__ = [
     "SCANNER_VERSION",
     "FileFacts",
-    "decorator_names",
+    "Offered",
     "link_snapshot",
     "may_hold_kernels",
-    "renamed_jits",
+    "offered_names",
     "scan_file",
 ]
 
@@ -33,28 +34,32 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
         whole_with_libcst: read the whole file through libcst instead of Python's parser. It is
             several times slower and gives the same facts; benchmarks and tests hold it to that.
     """
+    skipped: tuple[tuple[int, str], ...] = ()
+    cells: tuple[tuple[int, int], ...] = ()
+    text: str | ScanSkip
     if path.endswith(".ipynb"):
         notebook = join_notebook(path, data)
         if isinstance(notebook, ScanSkip):
             return notebook
-        facts = _facts(path, notebook.text, whole_with_libcst=whole_with_libcst)
-        if isinstance(facts, ScanSkip):
-            return facts
-        return msgspec.structs.replace(facts, cells=notebook.cells, skipped=notebook.skipped)
-    if whole_with_libcst:
-        text = decode_source(data)
-        return _facts(path, text or "", whole_with_libcst=True)
-    parsed = parse_source(path, data)
-    return parsed if isinstance(parsed, ScanSkip) else collect_facts(parsed.tree, parsed.lines)
-
-
-def _facts(path: str, text: str, *, whole_with_libcst: bool) -> FileFacts | ScanSkip:
-    parsed: ParsedSource | ScanSkip
-    if whole_with_libcst:
-        tree = parse_with_libcst(text)
-        if tree is None:
-            return ScanSkip(path=path, reason="syntax error")
-        parsed = ParsedSource(tree, text.split("\n"))
+        text, cells, skipped = notebook.text, notebook.cells, notebook.skipped
     else:
-        parsed = parse_text(path, text)
-    return parsed if isinstance(parsed, ScanSkip) else collect_facts(parsed.tree, parsed.lines)
+        text = read_source(path, data)
+        if isinstance(text, ScanSkip):
+            return text
+    parsed = _parse_whole(path, text) if whole_with_libcst else parse_text(path, text)
+    if isinstance(parsed, ScanSkip):
+        return parsed
+    try:
+        facts = collect_facts(parsed.tree, parsed.lines)
+    except EntangledError:
+        return ScanSkip(path=path, reason="its names lead to one another in too many ways")
+    return (
+        msgspec.structs.replace(facts, cells=cells, skipped=skipped) if cells or skipped else facts
+    )
+
+
+def _parse_whole(path: str, text: str) -> ParsedSource | ScanSkip:
+    tree = parse_with_libcst(text)
+    if tree is None:
+        return ScanSkip(path=path, reason="syntax error")
+    return ParsedSource(tree, text.split("\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from crawler.models import Autotune, AutotuneConfig
 from crawler.scan.facts import Function
 from crawler.scan.scope import Scope
-from crawler.scan.static import Evaluator, NotStaticError, lookup
+from crawler.scan.static import FAILURES, MAX_BITS, Evaluator, NotStaticError, lookup
+from crawler.scan.written import well_formed, written
 
 MAX_CONFIGS = 64
+MAX_TEXT = 80
 _TUNER_WORDS = ("autotune", "tuner")
 _OPTIONS = frozenset(
     {
@@ -50,6 +53,12 @@ def is_tuner(call: ast.Call) -> bool:
     )
 
 
+def tunes(node: ast.expr) -> bool:
+    """Tell whether what is called on a function, `autotune(...)`, tunes it or sets parameters."""
+    name = decorator_name(node).rpartition(".")[2].lower()
+    return name == "heuristics" or any(word in name for word in _TUNER_WORDS)
+
+
 def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
     """Return what an autotune decorator says; `scope` is where the kernel is defined."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
@@ -60,7 +69,7 @@ def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
         if configs_node is None:
             raise NotStaticError
         configs = reader.configs(configs_node, scope, {})
-    except (NotStaticError, RecursionError):
+    except (NotStaticError, *FAILURES):
         return Autotune(n_configs=None, key=_strings(key_node, scope))
     return Autotune(n_configs=configs.count, key=_strings(key_node, scope), configs=configs.first)
 
@@ -77,9 +86,11 @@ def read_heuristics(call: ast.Call, scope: Scope) -> tuple[str, ...]:
         node = bound.what if isinstance(bound.what, ast.Dict) else node
     if isinstance(node, ast.Dict):
         return tuple(
-            k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)
+            well_formed(k.value)
+            for k in node.keys
+            if isinstance(k, ast.Constant) and isinstance(k.value, str)
         )
-    return () if node is None else (ast.unparse(node)[:80],)
+    return () if node is None else (written(node, MAX_TEXT),)
 
 
 def decorator_name(node: ast.expr) -> str:
@@ -108,7 +119,7 @@ def _strings(node: ast.expr | None, scope: Scope) -> tuple[str, ...]:
     except NotStaticError:
         return ()
     items = found if isinstance(found, (tuple, list)) else (found,)
-    return tuple(str(item) for item in items if isinstance(item, str))
+    return tuple(well_formed(item) for item in items if isinstance(item, str))
 
 
 class _Reader:
@@ -128,7 +139,10 @@ class _Reader:
                 parts = (node.left, node.right)
                 return _join([self.configs(part, scope, env) for part in parts])
             case ast.BinOp(op=ast.Mult(), right=ast.Constant(value=int(times))):
-                return _join([self.configs(node.left, scope, env)] * min(max(times, 0), 64))
+                once = self.configs(node.left, scope, env)
+                times = max(times, 0)
+                first = _join([once] * min(times, MAX_CONFIGS)).first
+                return _Configs(once.count * times, first)
             case ast.IfExp():
                 chosen = node.body if self.evaluator.value(node.test, scope, env) else node.orelse
                 return self.configs(chosen, scope, env)
@@ -238,7 +252,8 @@ class _Reader:
         if isinstance(first, ast.Dict):
             for key, value in zip(first.keys, first.values, strict=True):
                 if isinstance(key, ast.Constant):
-                    kwargs.append((str(key.value), self.literal(value, scope, env)))
+                    name = well_formed(str(key.value)[:MAX_TEXT])
+                    kwargs.append((name, self.literal(value, scope, env)))
         for name, value in zip(("num_warps", "num_stages"), node.args[1:], strict=False):
             options.append((name, self.literal(value, scope, env)))
         options.extend(
@@ -252,8 +267,13 @@ class _Reader:
         try:
             value = self.evaluator.value(node, scope, env)
         except NotStaticError:
-            return ast.unparse(node)[:80]
-        return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+            return written(node, MAX_TEXT)
+        if isinstance(value, str):
+            return well_formed(value[:MAX_TEXT])
+        is_huge = isinstance(value, int) and value.bit_length() > MAX_BITS
+        if is_huge or (isinstance(value, float) and not math.isfinite(value)):
+            return written(node, MAX_TEXT)
+        return value if isinstance(value, (int, float)) or value is None else str(value)[:MAX_TEXT]
 
 
 def _join(parts: Sequence[_Configs]) -> _Configs:

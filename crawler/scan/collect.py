@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from crawler.scan.autotune import tunes
 from crawler.scan.facts import (
     ARMS,
     UNKNOWN,
@@ -35,9 +36,9 @@ from crawler.scan.facts import (
     Unknown,
     Value,
 )
-from crawler.scan.kernel import kernel_facts, uses_triton_language
+from crawler.scan.kernel import BUILTINS, MAX_GUARDS, kernel_facts
 from crawler.scan.names import is_foreign_package
-from crawler.scan.scope import Bound, Scope, bound_value, name_value, to_value, visible
+from crawler.scan.scope import Bound, Effort, Scope, bound_value, name_value, to_value, visible
 from crawler.scan.walk import CHILD_FIELDS
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
@@ -48,6 +49,7 @@ _FOLLOWED = (ast.Name, ast.Call, ast.Attribute, ast.IfExp, ast.BoolOp, ast.Lambd
 """Expressions through which a function may hand on a kernel or a decorator."""
 _CHANGES = frozenset({"append", "extend", "insert", "remove", "pop", "clear"})
 _KERNEL_KEYWORDS = frozenset({"kernel", "fn", "func", "kernel_fn", "triton_kernel"})
+_GIVEN_AS = frozenset({"fn", "func"})
 _HANDED_ON = ("launch", "run", "call", "wrap", "tune", "bench", "grid")
 
 
@@ -76,14 +78,18 @@ class _Noted:
 
 
 def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
-    """Return the facts of one file; `lines` are its source lines without line ends."""
+    """Return the facts of one file; `lines` are its source lines without line ends.
+
+    Raises:
+        EntangledError: Its names lead to one another in too many ways.
+    """
     return _Collector(lines).collect(tree)
 
 
 class _Collector:
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
-        self.module = Scope("module", "", None)
+        self.module = Scope("module", "", None, Effort())
         self.definitions: list[_Definition] = []
         self.classes: list[tuple[ast.ClassDef, Scope, tuple[int, ...]]] = []
         self.calls: list[_Noted] = []
@@ -198,7 +204,8 @@ class _Collector:
             self.expressions(node.test, scope, arms)
             arm = ARMS * statement + min(number, ARMS - 2)
             self.block(node.body, scope, (*arms, arm), (*guards, node.test))
-            guards = (*guards, _negated(node.test))
+            if len(guards) < MAX_GUARDS:
+                guards = (*guards, _negated(node.test))
             number += 1
             if len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
                 node = node.orelse[0]
@@ -265,7 +272,7 @@ class _Collector:
         arms: tuple[int, ...],
     ) -> int:
         index = len(self.definitions)
-        inner = Scope("function", qualname, scope, index, node.lineno)
+        inner = Scope("function", qualname, scope, scope.effort, index, node.lineno)
         inner.is_device = scope.is_device or (
             not isinstance(node, ast.Lambda) and any(map(_is_plain_jit, node.decorator_list))
         )
@@ -287,7 +294,8 @@ class _Collector:
         scope.bind(node.name, Class(index), node.lineno, arms)
         for expression in (*node.decorator_list, *node.bases):
             self.expressions(expression, scope, arms)
-        inner = Scope("class", scope.inner_qualname(node.name), scope, index, node.lineno)
+        qualname = scope.inner_qualname(node.name)
+        inner = Scope("class", qualname, scope, scope.effort, index, node.lineno)
         self.block(node.body, inner, arms, guards)
 
     def bind_import(
@@ -382,17 +390,20 @@ class _Collector:
         names = {d.node.name for d in self.definitions if not isinstance(d.node, ast.Lambda)}
         for noted in self.calls:
             call = noted.call
-            first = call.args[0] if call.args else None
+            first = call.args[0] if call.args else _keyword(call, _GIVEN_AS)
             if not isinstance(first, ast.Call) and not (
                 isinstance(first, ast.Name) and first.id in names
             ):
                 continue
             index = self.innermost(to_value(first, noted.scope, call.lineno, noted.arms), 0)
-            if index is None or not self.may_make_kernel(call.func, noted, index):
+            if index is None or isinstance(self.definitions[index].node, ast.Lambda):
+                continue
+            callee = to_value(call.func, noted.scope, call.lineno, noted.arms)
+            if not self.may_make_kernel(callee):
                 continue
             found.add(index)
-            self.definitions[index].applied.insert(0, call.func)
-            callee = to_value(call.func, noted.scope, call.lineno, noted.arms)
+            if _says_jit(call.func) or tunes(call.func):
+                self.definitions[index].applied.insert(0, call.func)
             self.jit_calls.append(JitCall(callee, Function(index)))
         return found
 
@@ -413,32 +424,29 @@ class _Collector:
         node = definition.node
         if isinstance(node, ast.Lambda) or not node.decorator_list:
             return False
-        line = node.decorator_list[0].lineno
-        follow = [
-            decorator
+        return any(
+            self.may_make_kernel(
+                to_value(decorator, definition.scope, decorator.lineno, definition.arms)
+            )
             for decorator in node.decorator_list
-            if not self.is_foreign(to_value(decorator, definition.scope, line, definition.arms))
-        ]
-        return bool(follow) and (
-            any(_says_jit(decorator) for decorator in follow)
-            or uses_triton_language(node, definition.inner)
         )
 
-    def may_make_kernel(self, callee: ast.expr, noted: _Noted, index: int) -> bool:
-        node = self.definitions[index].node
-        if isinstance(node, ast.Lambda):
-            return False
-        if self.is_foreign(to_value(callee, noted.scope, callee.lineno, noted.arms)):
-            return False
-        return _says_jit(callee) or uses_triton_language(node, self.definitions[index].inner)
+    def may_make_kernel(self, applied: Value) -> bool:
+        """Tell whether what is applied to a function may be jit: nothing says that it is not."""
+        return not isinstance(applied, Unknown) and not self.is_foreign(applied)
 
     def is_foreign(self, value: Value) -> bool:
-        """Tell whether every name that the value rests on comes from a package known not to jit."""
+        """Tell whether every name that the value rests on is Python's or a foreign package's."""
         roots = list(self.roots(value, 0))
-        return bool(roots) and all(
-            isinstance(root, Import) and not root.level and is_foreign_package(root.module)
-            for root in roots
-        )
+        return bool(roots) and all(map(self.is_foreign_root, roots))
+
+    def is_foreign_root(self, root: Value) -> bool:
+        match root:
+            case Import():
+                return not root.level and is_foreign_package(root.module)
+            case Global():
+                return root.name in BUILTINS and root.name not in self.module.names
+        return False
 
     def roots(self, value: Value, depth: int) -> Iterator[Value]:
         match value:
@@ -446,6 +454,10 @@ class _Collector:
                 yield from self.roots(value.base, depth)
             case Call():
                 yield from self.roots(value.callee, depth)
+                for arg in value.args:
+                    # `partial(triton.jit)` is as much of Triton as what it is given.
+                    if not isinstance(arg, Unknown):
+                        yield from self.roots(arg, depth)
             case Choice():
                 for option in value.options:
                     yield from self.roots(option, depth)
@@ -553,6 +565,10 @@ class _Collector:
                 value = to_value(arg, noted.scope, call.lineno, noted.arms)
                 if not isinstance(value, (Parameter, Unknown)):
                     yield value
+
+
+def _keyword(call: ast.Call, names: frozenset[str]) -> ast.expr | None:
+    return next((keyword.value for keyword in call.keywords if keyword.arg in names), None)
 
 
 def _says_jit(node: ast.expr) -> bool:

@@ -263,8 +263,8 @@ class Evaluator:
         for base in self.meanings(path, value.base, depth + 1):
             if isinstance(base, KernelOf):
                 yield Launchable(base.of)
-            elif isinstance(base, (FunctionAt, ParameterAt)):
-                # A table of kernels, or a decorated function: its decorators tell later.
+            elif isinstance(base, (FunctionAt, ParameterAt, ClassAt, Jit, HandsOn)):
+                # A table of kernels or decorators, or a decorated function: that is told later.
                 yield base
 
     def _call(self, path: str, value: Call, depth: int) -> Iterable[Meaning]:

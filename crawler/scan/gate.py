@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 
-_JIT = re.compile(rb"^[ \t]*@[^\n]*jit|import[^\n]*\bjit\b", re.MULTILINE)
+_JIT = re.compile(rb"^[ \t]*(?:@|from\b|import\b)[^\n]*jit", re.MULTILINE)
 _GRID_CALL = re.compile(rb"\w\s*\[[^\]\n]{0,200}\]\s*\(")
-_DECORATOR = re.compile(rb"^[ \t]*@[ \t]*([A-Za-z_][\w.]*)", re.MULTILINE)
+_DECORATOR = re.compile(rb"^[ \t]*@[ \t]*([\w.\x80-\xff]+)", re.MULTILINE)
+_FROM_IMPORT = re.compile(
+    # A bracket ends a search for the end of another, so that no input is searched twice.
+    rb"^[ \t]*from[ \t]+[\w.\x80-\xff]+[ \t]+import\b((?:[ \t]*\([^()]*)|(?:[^\n\\]|\\.)*)",
+    re.MULTILINE | re.DOTALL,
+)
+_IMPORTED = re.compile(rb"[\w\x80-\xff]+|\*")
 
 
 def may_hold_kernels(data: bytes) -> bool:
@@ -28,6 +34,14 @@ def decorator_names(data: bytes) -> frozenset[str]:
     Where a project renames jit (`from mine import kernel`), a file that uses the new name may
     mention neither `jit` nor `triton`; these names find it without parsing it.
     """
-    return frozenset(
-        name.rpartition(b".")[2].decode("ascii", "ignore") for name in _DECORATOR.findall(data)
-    )
+    found = (name.rpartition(b".")[2] for name in _DECORATOR.findall(data))
+    return frozenset(name.decode("utf-8", "ignore") for name in found)
+
+
+def imported_names(data: bytes) -> frozenset[str]:
+    """Return the names that a file imports from modules, new names included; `*` for a star.
+
+    A package that hands on a kernel or a renamed jit need mention neither `jit` nor `triton`.
+    """
+    found = (name for names in _FROM_IMPORT.findall(data) for name in _IMPORTED.findall(names))
+    return frozenset(name.decode("utf-8", "ignore") for name in found) - {"as"}

@@ -15,10 +15,15 @@ from dataclasses import dataclass
 import libcst as cst
 from libcst import native  # type: ignore[attr-defined]  # compiled, without stubs
 
+from crawler.scan.parse import is_safe_for_libcst
+from crawler.scan.written import written
+
 MAX_HEADER_BYTES = 256 << 10
 MAX_DECORATOR = 120
 MAX_DECORATOR_LINES = 4
-MAX_DECORATOR_LINES = 4
+MAX_UNCHECKED = 1_000
+"""Characters in which nothing nests so deeply that libcst's parser is in danger."""
+
 _SPACE = re.compile(r"\s+")
 
 
@@ -44,14 +49,8 @@ def read_header(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[st
     """Return the header of a function; `lines` are those of the file, without line ends."""
     decorators = tuple(_decorator_text(decorator, lines) for decorator in node.decorator_list)
     text = signature_text(node, lines)
-    if len(text) <= MAX_HEADER_BYTES:
-        try:
-            module = native.parse_module(text)
-        except Exception:
-            module = None
-        if module is not None and module.body and isinstance(module.body[0], cst.FunctionDef):
-            return Header(decorators, _params_from_cst(module, module.body[0]))
-    return Header(decorators, _params_from_ast(node))
+    params = _params_from_text(text) if len(text) <= MAX_HEADER_BYTES else None
+    return Header(decorators, _params_from_ast(node) if params is None else params)
 
 
 def signature_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> str:
@@ -72,15 +71,31 @@ def signature_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence
 def _decorator_text(node: ast.expr, lines: Sequence[str]) -> str:
     """Return a decorator as written, on one line; long arguments (configs) are left out."""
     last = node.end_lineno or node.lineno
-    if last - node.lineno > MAX_DECORATOR_LINES and isinstance(node, ast.Call):
-        return f"{ast.unparse(node.func)}(...)"
-    text = [line.encode() for line in lines[node.lineno - 1 : last]]
-    text[-1] = text[-1][: node.end_col_offset]
-    text[0] = text[0][node.col_offset :]
-    written = " ".join(part.decode().strip() for part in text)
-    if len(written) > MAX_DECORATOR and isinstance(node, ast.Call):
-        return f"{ast.unparse(node.func)}(...)"
-    return written
+    is_long = last - node.lineno > MAX_DECORATOR_LINES
+    if not is_long:
+        text = [line.encode() for line in lines[node.lineno - 1 : last]]
+        text[-1] = text[-1][: node.end_col_offset]
+        text[0] = text[0][node.col_offset :]
+        joined = " ".join(part.decode().strip() for part in text)
+        is_long = len(joined) > MAX_DECORATOR
+    if is_long:
+        return (
+            f"{written(node.func, MAX_DECORATOR)}(...)"
+            if isinstance(node, ast.Call)
+            else written(node, MAX_DECORATOR)
+        )
+    return joined
+
+
+def _params_from_text(text: str) -> tuple[HeaderParam, ...] | None:
+    if len(text) > MAX_UNCHECKED and not is_safe_for_libcst(text):
+        return None
+    try:
+        module = native.parse_module(text)
+        function = module.body[0] if module.body else None
+        return _params_from_cst(module, function) if isinstance(function, cst.FunctionDef) else None
+    except Exception:  # whatever native code makes of it, Python's own tree has the parameters
+        return None
 
 
 def _params_from_cst(module: cst.Module, function: cst.FunctionDef) -> tuple[HeaderParam, ...]:
@@ -137,8 +152,8 @@ def _params_from_ast(
     return tuple(
         HeaderParam(
             name=argument.arg,
-            annotation=ast.unparse(argument.annotation) if argument.annotation else None,
-            default=ast.unparse(default) if default else None,
+            annotation=written(argument.annotation) if argument.annotation else None,
+            default=written(default) if default else None,
             comment=None,
         )
         for argument, default in pairs

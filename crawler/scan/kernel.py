@@ -22,15 +22,20 @@ from crawler.scan.facts import (
     Use,
     Value,
 )
-from crawler.scan.header import Header, HeaderParam, read_header
-from crawler.scan.names import CUSTOMARY_ALIASES, LANGUAGE_ROOTS
+from crawler.scan.header import MAX_DECORATOR, Header, HeaderParam, read_header
+from crawler.scan.names import CUSTOMARY_ALIASES
 from crawler.scan.scope import Scope, name_value
 from crawler.scan.walk import CHILD_FIELDS
+from crawler.scan.written import well_formed, written
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
 MAX_GUARD = 160
-_BUILTINS = frozenset(dir(builtins))
+MAX_GUARDS = 8
+MAX_DOCUMENTATION = 32 << 10
+"""Characters of a docstring that are kept; `inspect.cleandoc` is slow on what is far longer."""
+
+BUILTINS = frozenset(dir(builtins))
 _GUARD_WORDS = re.compile(r"version|hasattr|getattr|triton|has_|is_|hip|cuda|rocm|xpu|npu", re.I)
 _POINTER_CALLS = frozenset(
     {"load", "store", "make_block_ptr", "make_tensor_descriptor", "multiple_of", "max_contiguous"}
@@ -45,26 +50,6 @@ _SPECIAL = frozenset({ast.If, ast.IfExp, ast.Call, ast.Attribute, ast.Return, as
 _NO_DOC = re.compile(
     r"^(fmt:|noqa|type:|pylint|mypy|ruff|isort|pragma|TODO|FIXME|SPDX|[-=*#~\s]*$)"
 )
-
-
-def uses_triton_language(node: FunctionDef, inner: Scope) -> bool:
-    """Tell whether a function's body reaches for Triton's or Gluon's language."""
-    assert inner.parent is not None
-    for child in chain.from_iterable(ast.walk(statement) for statement in node.body):
-        if isinstance(child, ast.Attribute) and isinstance(child.value, ast.Name):
-            if child.value.id in inner.names:
-                continue
-            if is_language(name_value(child.value.id, inner.parent, None, ()), child.value.id):
-                return True
-    return False
-
-
-def is_language(value: Value, alias: str) -> bool:
-    """Tell whether a name stands for a language module, by import or failing that by custom."""
-    if isinstance(value, Import):
-        full = value.module if value.name is None else f"{value.module}.{value.name}"
-        return full.startswith(LANGUAGE_ROOTS) or (value.level > 0 and alias in CUSTOMARY_ALIASES)
-    return isinstance(value, (Global, Unknown)) and alias in CUSTOMARY_ALIASES
 
 
 def kernel_facts(
@@ -88,7 +73,7 @@ def kernel_facts(
         end_line=end,
         docstring=_documentation(node, start, header, lines),
         params=tuple(body.param(param) for param in header.params),
-        decorators=(*(ast.unparse(call)[:120] for call in applied), *header.decorators),
+        decorators=(*(written(call, MAX_DECORATOR) for call in applied), *header.decorators),
         autotune=autotune,
         heuristics=heuristics,
         uses=tuple(body.uses),
@@ -117,7 +102,7 @@ def _tuning(
 
 def _guard_texts(guards: Sequence[ast.expr]) -> tuple[str, ...]:
     """Return the conditions that may tell releases or devices apart; others do not matter here."""
-    texts = (ast.unparse(guard)[:MAX_GUARD] for guard in guards)
+    texts = (written(guard, MAX_GUARD) for guard in guards[:MAX_GUARDS])
     return tuple(text for text in texts if _GUARD_WORDS.search(text))
 
 
@@ -127,11 +112,11 @@ def _documentation(
     """Return the docstring, else the comment that leads the kernel and those of its parameters."""
     docstring = ast.get_docstring(node, clean=False)
     if docstring and docstring.strip():
-        return inspect.cleandoc(docstring)
+        return well_formed(inspect.cleandoc(docstring[:MAX_DOCUMENTATION]))
     above = _comment_block(lines, start - 2, -1)
     inside = [] if above else _comment_block(lines, _header_end(node, lines), 1)
     params = [f"{p.name}: {p.comment}" for p in header.params if p.comment]
-    text = "\n".join([*(above or inside), *params]).strip()
+    text = "\n".join([*(above or inside), *params])[:MAX_DOCUMENTATION].strip()
     return text or None
 
 
@@ -220,9 +205,11 @@ class _Body:
         self, node: ast.If | ast.IfExp, guards: tuple[str, ...]
     ) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
         yield node.test, guards
-        then = (*guards, *_guard_texts([node.test]))
-        negated = ast.UnaryOp(ast.Not(), node.test)
-        other = (*guards, *_guard_texts([negated])) if len(then) > len(guards) else guards
+        then = other = guards
+        if len(guards) < MAX_GUARDS:
+            then = (*guards, *_guard_texts([node.test]))
+            negated = ast.UnaryOp(ast.Not(), node.test)
+            other = (*guards, *_guard_texts([negated])) if len(then) > len(guards) else guards
         bodies = (node.body, node.orelse)
         for part, texts in zip(bodies, (then, other), strict=True):
             for child in part if isinstance(part, list) else (part,):
@@ -261,7 +248,7 @@ class _Body:
             unbound = isinstance(value, Global) and name not in self.outer.module.names
             if unbound and name in CUSTOMARY_ALIASES:
                 value = Import(0, CUSTOMARY_ALIASES[name])
-            elif (unbound and name in _BUILTINS) or isinstance(value, Parameter):
+            elif (unbound and name in BUILTINS) or isinstance(value, Parameter):
                 value = UNKNOWN
             self.roots[name] = value
         return self.roots[name]

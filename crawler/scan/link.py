@@ -47,20 +47,25 @@ def link_snapshot(files: Mapping[str, FileFacts]) -> tuple[ScannedKernel, ...]:
     return tuple(_numbered(sorted(scanned, key=_place)))
 
 
-def renamed_jits(files: Mapping[str, FileFacts]) -> frozenset[str]:
-    """Return the names under which the snapshot offers jit, where they do not say `jit`.
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a snapshot offers other files to import: names of jit and its wrappers, of kernels."""
 
-    A file that uses such a name as a decorator may have been held back by the byte gate.
-    """
+    jits: frozenset[str]
+    kernels: frozenset[str]
+
+
+def offered_names(files: Mapping[str, FileFacts]) -> Offered:
+    """Return the names that make a file matter which uses them, whatever else is in it."""
     evaluator = Evaluator(files)
-    found: set[str] = set()
+    jits: set[str] = set()
+    kernels: set[str] = set()
     for path, facts in files.items():
+        kernels.update(f.qualname for f in facts.functions if f.kernel and "." not in f.qualname)
         for name, bindings in facts.bindings.items():
-            if "jit" in name.lower() or name in found:
-                continue
-            if any(_offers_jit(evaluator, path, binding.value) for binding in bindings):
-                found.add(name)
-    return frozenset(found)
+            if name not in jits and any(_offers_jit(evaluator, path, b.value) for b in bindings):
+                jits.add(name)
+    return Offered(frozenset(jits), frozenset(kernels))
 
 
 def _offers_jit(evaluator: Evaluator, path: str, value: Value) -> bool:

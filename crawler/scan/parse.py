@@ -23,7 +23,7 @@ MAX_CST_DEPTH = 100
 """Brackets and indents within which libcst's recursive parser is safe on a thread's stack."""
 
 MAX_CST_CHAIN = 1_000
-"""Operators between two commas, likewise: `a + a + a ...` nests as deep as it is long."""
+"""Operators and brackets between two commas, likewise: `a + a ...` and `a()() ...` nest too."""
 
 _NESTING = re.compile(
     r"[(\[{)\]},\n]|[-+*/%@&|^~.<>=]+|\b(?:not|and|or|if|elif|lambda|await|in|is)\b"
@@ -48,7 +48,7 @@ def decode_source(data: bytes) -> str | None:
             text = data.decode(encoding)
         else:
             text = data.decode("utf-8")
-    except (SyntaxError, LookupError, UnicodeDecodeError):
+    except (SyntaxError, LookupError, UnicodeError):
         return None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -57,6 +57,12 @@ def decode_source(data: bytes) -> str | None:
 
 def parse_source(path: str, data: bytes) -> ParsedSource | ScanSkip:
     """Return the tree of a Python file, or a skip that says why it has none."""
+    text = read_source(path, data)
+    return text if isinstance(text, ScanSkip) else parse_text(path, text)
+
+
+def read_source(path: str, data: bytes) -> str | ScanSkip:
+    """Return the text of a Python file, or a skip that says why it is none."""
     if len(data) > MAX_SOURCE_BYTES:
         return ScanSkip(path=path, reason=f"larger than {MAX_SOURCE_BYTES >> 20} MiB")
     if b"\0" in data:
@@ -64,7 +70,7 @@ def parse_source(path: str, data: bytes) -> ParsedSource | ScanSkip:
     text = decode_source(data)
     if text is None:
         return ScanSkip(path=path, reason="not text in its declared encoding")
-    return parse_text(path, text)
+    return text
 
 
 def parse_text(path: str, text: str) -> ParsedSource | ScanSkip:
@@ -105,6 +111,7 @@ def is_safe_for_libcst(text: str) -> bool:
         mark = match[0]
         if mark in "([{":
             depth += 1
+            chain += 1
         elif mark in ")]}":
             depth = max(depth - 1, 0)
         elif mark == "," or (mark == "\n" and depth == 0):

@@ -6,6 +6,7 @@ import msgspec
 
 from crawler.models import ScanSkip
 from crawler.scan.facts import FileFacts
+from crawler.scan.gate import decorator_names, imported_names
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True, tag="parsed"):
@@ -15,9 +16,11 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True, tag="parsed"):
 
 
 class Gated(msgspec.Struct, frozen=True, array_like=True, tag="gated"):
-    """The byte gate held the file back; `decorators` tell whether a renamed jit may be in it."""
+    """The byte gate held the file back; its names tell whether it matters after all."""
 
     decorators: tuple[str, ...]
+    imports: tuple[str, ...]
+    """Names that it imports from modules; `*` for all of one."""
 
 
 class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="unreadable"):
@@ -35,6 +38,11 @@ _DECODER: msgspec.json.Decoder[ScanResult] = msgspec.json.Decoder(ScanResult)
 def to_result(scanned: FileFacts | ScanSkip) -> ScanResult:
     """Return the result that a scan of a file amounts to."""
     return Unreadable(scanned.reason) if isinstance(scanned, ScanSkip) else Parsed(scanned)
+
+
+def held_back(data: bytes) -> Gated:
+    """Return the note of a file that the byte gate holds back."""
+    return Gated(tuple(sorted(decorator_names(data))), tuple(sorted(imported_names(data))))
 
 
 def encode_result(result: ScanResult) -> bytes:

@@ -8,6 +8,7 @@ which runs later, every binding that the end of the outer scope can see is possi
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -25,13 +26,40 @@ from crawler.scan.facts import (
     Unknown,
     Value,
 )
+from crawler.scan.written import well_formed
 
 MAX_DEPTH = 12
 """How deep an expression is followed; real chains of aliases are three or four long."""
 
 MAX_OPTIONS = 32
 
+MAX_VISIBLE = 64
+"""How many bindings of one name a use may mean; the nearest ones count."""
+
+MAX_BEFORE = 1_000
+"""How many bindings before a use are looked at; those on the other arms of a branch are unseen."""
+
+MAX_EFFORT = 500_000
+"""Expressions followed in one file: eighty times what the largest kernel file seen takes."""
+
 _DEFERRED_ARGS = frozenset({"fn", "func", "f", "kernel"})
+
+
+class EntangledError(Exception):
+    """A file's names lead to one another in more ways than can be followed in reasonable time."""
+
+
+@dataclass(slots=True, eq=False)
+class Effort:
+    """What may still be spent on following the names of one file."""
+
+    left: int = MAX_EFFORT
+
+    def spend(self, amount: int) -> None:
+        """Count work done; raises `EntangledError` when there was too much."""
+        self.left -= amount
+        if self.left < 0:
+            raise EntangledError
 
 
 class Located(Protocol):
@@ -65,6 +93,8 @@ class Scope:
     kind: str
     qualname: str
     parent: Scope | None
+    effort: Effort
+    """Shared by all scopes of a file."""
     index: int = -1
     """Place in the file's functions or classes; -1 for the module."""
     line: int = 0
@@ -85,7 +115,7 @@ class Scope:
     def bind(self, name: str, what: Value | ast.expr, line: int, arms: tuple[int, ...]) -> None:
         """Record that `name` is bound here."""
         scope = self.module if name in self.globals else self
-        scope.names.setdefault(name, []).append(Bound(what, line, arms))
+        insort(scope.names.setdefault(name, []), Bound(what, line, arms), key=_line)
 
     @property
     def module(self) -> Scope:
@@ -115,17 +145,20 @@ class Scope:
 
 
 def visible(bindings: Sequence[L], line: int | None, arms: tuple[int, ...]) -> list[L]:
-    """Return the bindings that a use at `line` (None: any later time) on `arms` may see."""
+    """Return the bindings, sorted by line, that a use at `line` (None: later) on `arms` may see."""
     seen: list[L] = []
-    for bound in bindings:
-        if line is not None and bound.line >= line:
-            continue
+    end = len(bindings) if line is None else bisect_left(bindings, line, key=_line)
+    for bound in reversed(bindings[max(0, end - MAX_BEFORE) : end]):
         if _exclude(bound.arms, arms):
             continue
-        if bound.arms == arms[: len(bound.arms)]:
-            seen.clear()
         seen.append(bound)
-    return seen
+        if bound.arms == arms[: len(bound.arms)] or len(seen) == MAX_VISIBLE:
+            break
+    return seen[::-1]
+
+
+def _line(bound: Located) -> int:
+    return bound.line
 
 
 def _exclude(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -143,6 +176,7 @@ def to_value(
     depth: int = 0,
 ) -> Value:
     """Return what an expression, used in `scope` at `line`, may stand for."""
+    scope.effort.spend(1)
     if node is None or depth > MAX_DEPTH:
         return UNKNOWN
     match node:
@@ -258,14 +292,14 @@ def _call_value(
 
 def _dynamic_import(callee: Value, node: ast.Call) -> Import | None:
     is_import = (
-        isinstance(callee, Attribute)
-        and callee.name == "import_module"
-        and callee.base == Import(0, "importlib")
-    ) or callee in (Import(0, "importlib", "import_module"), Global("__import__", None))
+        callee == Attribute(Import(0, "importlib"), "import_module")
+        or callee == Import(0, "importlib", "import_module")
+        or (isinstance(callee, Global) and callee.name == "__import__")
+    )
     if not is_import or not node.args:
         return None
     first = node.args[0]
     if isinstance(first, ast.Constant) and isinstance(first.value, str):
         level = len(first.value) - len(first.value.lstrip("."))
-        return Import(level, first.value[level:])
+        return Import(level, well_formed(first.value[level:]))
     return None

@@ -16,7 +16,8 @@ from crawler.scan.scope import Bound, Scope, visible
 
 MAX_STEPS = 200_000
 MAX_ITEMS = 100_000
-_MAX_BITS = 256
+_ITEMS_A_STEP = 64
+MAX_BITS = 256
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -70,6 +71,10 @@ class NotStaticError(Exception):
     """The value depends on something that only a run would know."""
 
 
+FAILURES = (ArithmeticError, TypeError, ValueError, LookupError, RecursionError, MemoryError)
+"""What evaluating an expression that makes no sense raises: there is no value then either."""
+
+
 @dataclass(slots=True)
 class Evaluator:
     """Evaluates expressions of one file; `steps` is shared by all that one decorator needs."""
@@ -77,9 +82,9 @@ class Evaluator:
     steps: int = MAX_STEPS
     active: set[ast.expr] = field(default_factory=set)
 
-    def step(self) -> None:
-        """Count one step; raise `NotStaticError` when there were too many."""
-        self.steps -= 1
+    def step(self, steps: int = 1) -> None:
+        """Count steps; raise `NotStaticError` when there were too many."""
+        self.steps -= steps
         if self.steps < 0:
             raise NotStaticError
 
@@ -87,9 +92,13 @@ class Evaluator:
         """Return the value of an expression; raises `NotStaticError`."""
         self.step()
         try:
-            return self._value(node, scope, env)
-        except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+            found = self._value(node, scope, env)
+        except FAILURES as error:
             raise NotStaticError from error
+        if isinstance(found, (tuple, list, str, set, dict)):
+            # Building it took as long as it is, and what is built of it will too.
+            self.step(len(found) // _ITEMS_A_STEP)
+        return found
 
     def _value(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Any:
         match node:
@@ -97,8 +106,10 @@ class Evaluator:
                 return node.value
             case ast.Name():
                 return self.name(node.id, scope, env)
-            case ast.Tuple() | ast.List() | ast.Set():
+            case ast.Tuple() | ast.List():
                 return self.elements(node.elts, scope, env)
+            case ast.Set():
+                return tuple(dict.fromkeys(self.elements(node.elts, scope, env)))
             case ast.UnaryOp():
                 return _UNARY[type(node.op)](self.value(node.operand, scope, env))
             case ast.BinOp():
@@ -119,7 +130,8 @@ class Evaluator:
                 return self.value(node.value, scope, env)[self.value(node.slice, scope, env)]
             case ast.ListComp() | ast.GeneratorExp() | ast.SetComp():
                 inner = self.combinations(node.generators, scope, env)
-                return tuple(self.value(node.elt, scope, each) for each in inner)
+                items = (self.value(node.elt, scope, each) for each in inner)
+                return tuple(dict.fromkeys(items) if isinstance(node, ast.SetComp) else items)
             case ast.Call(func=ast.Name(id=name)) if name in _CALLS and not node.keywords:
                 args = self.elements(node.args, scope, env)
                 if name == "range" and len(range(*args)) > MAX_ITEMS:
@@ -142,12 +154,14 @@ class Evaluator:
         left = self.value(node.left, scope, env)
         right = self.value(node.right, scope, env)
         numbers = all(isinstance(side, (int, float)) for side in (left, right))
-        if numbers and isinstance(node.op, (ast.Pow, ast.LShift)) and not abs(right) < _MAX_BITS:
+        if numbers and isinstance(node.op, (ast.Pow, ast.LShift)) and not abs(right) < MAX_BITS:
             raise NotStaticError
         if not numbers and not (isinstance(node.op, ast.Add) and type(left) is type(right)):
             raise NotStaticError
+        if not numbers and len(left) + len(right) > MAX_ITEMS:
+            raise NotStaticError
         result = _BINARY[type(node.op)](left, right)
-        if isinstance(result, int) and result.bit_length() > _MAX_BITS:
+        if isinstance(result, int) and result.bit_length() > MAX_BITS:
             raise NotStaticError
         return result
 
@@ -228,7 +242,11 @@ def product_factors(node: ast.expr) -> list[ast.expr] | None:
 
 
 def lookup(name: str, scope: Scope) -> tuple[Bound, Scope]:
-    """Return the one binding that a name can mean and its scope; raises `NotStaticError` on several."""
+    """Return the one binding that a name can mean and its scope.
+
+    Raises:
+        NotStaticError: It can mean several, or none.
+    """
     current: Scope | None = scope
     while current is not None:
         found = visible(current.names[name], None, ()) if name in current.names else []

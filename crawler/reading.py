@@ -1,0 +1,171 @@
+"""A snapshot -> all that is stored of it.
+
+files worth a parse -> facts (from the cache where the blob is known) -> linked kernels -> records
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from crawler.models import (
+    CachedScan,
+    CrawledRepo,
+    Entry,
+    KnownState,
+    RepoStatus,
+    ScanSkip,
+    Snapshot,
+)
+from crawler.pool import ScanPool, ScanTask
+from crawler.records import kernel_records
+from crawler.scan import (
+    SCANNER_VERSION,
+    FileFacts,
+    Offered,
+    link_snapshot,
+    may_hold_kernels,
+    offered_names,
+)
+from crawler.scan.result import (
+    Gated,
+    Parsed,
+    ScanResult,
+    Unreadable,
+    decode_result,
+    encode_result,
+    held_back,
+)
+from crawler.snapshot.select import is_source
+
+Progress = Callable[[str, int, int], None]
+"""Called with (source, files done, files to scan) while a source is read."""
+
+
+def read_snapshot(
+    snapshot: Snapshot,
+    so_far: CrawledRepo,
+    *,
+    known: KnownState,
+    pool: ScanPool,
+    full: bool = False,
+    on_progress: Progress | None = None,
+) -> CrawledRepo:
+    """Return `so_far` with all that the snapshot gives; with `full`, no cached scan is used."""
+    reading = _Reading(snapshot, known, pool, full=full, on_progress=on_progress)
+    return reading.crawled(so_far)
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """One snapshot being read."""
+
+    snapshot: Snapshot
+    known: KnownState
+    pool: ScanPool
+    full: bool
+    on_progress: Progress | None
+    results: dict[str, ScanResult] = field(default_factory=dict)
+    fresh: dict[str, CachedScan] = field(default_factory=dict)
+    unread: list[ScanSkip] = field(default_factory=list)
+    parsed: int = 0
+
+    def crawled(self, so_far: CrawledRepo) -> CrawledRepo:
+        entries = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
+        keys = {scan_key(entry) for entry in entries}
+        if not self.full:
+            cached = self.known.scans(sorted(keys), SCANNER_VERSION)
+            self.results = _decoded(cached)
+        self.read([entry for entry in entries if scan_key(entry) not in self.results])
+        self.read_held_back(entries)
+        facts = self.facts(entries)
+        kernels = kernel_records(self.snapshot, link_snapshot(facts))
+        return replace(
+            so_far,
+            status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
+            files_seen=len(entries),
+            files_parsed=self.parsed,
+            kernels=kernels,
+            skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
+            scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
+            blobs=tuple(sorted(keys)),
+        )
+
+    def read(self, entries: Sequence[Entry], *, gated: bool = True) -> None:
+        """Read and scan entries; the byte gate holds back what cannot matter."""
+        for key, data in self.pool.scan(self.tasks(entries, gated=gated)):
+            result = decode_result(data)
+            if result is not None:
+                self.keep(key, result, data)
+                self.parsed += 1
+
+    def tasks(self, entries: Sequence[Entry], *, gated: bool) -> Iterator[ScanTask]:
+        # Equal files are read once: the last entry of a blob stands for all.
+        wanted = sorted({scan_key(e): e for e in entries}.values(), key=lambda e: e.path)
+        for done, (entry, data) in enumerate(self.snapshot.read(wanted), start=1):
+            if self.on_progress is not None:
+                self.on_progress(self.snapshot.repo, done, len(wanted))
+            if isinstance(data, ScanSkip):
+                self.unread.append(data)
+            elif gated and not may_hold_kernels(data):
+                result = held_back(data)
+                self.keep(scan_key(entry), result, encode_result(result))
+            else:
+                yield ScanTask(scan_key(entry), entry.path, data)
+
+    def keep(self, key: str, result: ScanResult, data: bytes) -> None:
+        self.results[key] = result
+        self.fresh[key] = CachedScan(blob=key, facts=data)
+
+    def read_held_back(self, entries: Sequence[Entry]) -> None:
+        """Read what the gate held back but imports or applies a name that matters here.
+
+        A file may get its jit under any name, and hand on kernels, without a word that the gate
+        knows. What is read may offer more names, so this goes on until nothing is left.
+        """
+        asked: set[str] = set()
+        while True:
+            offered = offered_names(self.facts(entries))
+            wanted = []
+            for entry in entries:
+                key = scan_key(entry)
+                result = self.results.get(key)
+                if isinstance(result, Gated) and key not in asked and concerns(result, offered):
+                    wanted.append(entry)
+            if not wanted:
+                return
+            asked.update(map(scan_key, wanted))
+            self.read(wanted, gated=False)
+
+    def facts(self, entries: Sequence[Entry]) -> Mapping[str, FileFacts]:
+        found = ((entry.path, self.results.get(scan_key(entry))) for entry in entries)
+        return {path: result.facts for path, result in found if isinstance(result, Parsed)}
+
+    def skips(self, entries: Sequence[Entry]) -> Iterator[ScanSkip]:
+        for entry in entries:
+            match self.results.get(scan_key(entry)):
+                case Unreadable(reason=reason):
+                    yield ScanSkip(path=entry.path, reason=reason)
+                case Parsed(facts=facts):
+                    for cell, reason in facts.skipped:
+                        yield ScanSkip(path=f"{entry.path}[{cell}]", reason=reason)
+
+
+def concerns(file: Gated, offered: Offered) -> bool:
+    """Tell whether a file that the gate held back may matter after all."""
+    return not (
+        offered.jits.isdisjoint(file.decorators)
+        and offered.jits.isdisjoint(file.imports)
+        and offered.kernels.isdisjoint(file.imports)
+        and not ("*" in file.imports and (offered.jits or offered.kernels))
+    )
+
+
+def scan_key(entry: Entry) -> str:
+    """Return the key of an entry's cached scan: its blob, told apart by kind of file."""
+    return f"{entry.blob}.ipynb" if entry.path.endswith(".ipynb") else entry.blob
+
+
+def _decoded(cached: Mapping[str, bytes]) -> dict[str, ScanResult]:
+    found = {key: decode_result(data) for key, data in cached.items()}
+    return {key: result for key, result in found.items() if result is not None}
