@@ -22,7 +22,11 @@ def rename_repo(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
         "(SELECT id FROM kernel_rows WHERE repo = $new)",
         values,
     )
-    con.execute("UPDATE kernel_rows SET repo = $new WHERE repo = $old", values)
+    con.execute(
+        "UPDATE kernel_rows SET repo = $new, permalink = "
+        "replace(permalink, '/' || $old || '/blob/', '/' || $new || '/blob/') WHERE repo = $old",
+        values,
+    )
     for column in _ID_COLUMNS:
         con.execute(
             f"UPDATE kernel_rows SET {column} = $new || substr({column}, length($old) + 1) "

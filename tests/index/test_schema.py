@@ -115,7 +115,7 @@ def test_an_older_index_is_migrated_by_a_crawl(
 ) -> None:
     save(db, crawled(kernel()))
     next_one = tmp_path / "0002_next.sql"
-    next_one.write_text("ALTER TABLE repos ADD COLUMN topics VARCHAR[]")
+    next_one.write_text("ALTER TABLE repos ADD COLUMN funding VARCHAR[]")
     monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, next_one))
     monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     monkeypatch.setattr("index.working.SCHEMA_VERSION", SCHEMA_VERSION + 1)
@@ -123,7 +123,7 @@ def test_an_older_index_is_migrated_by_a_crawl(
         read(db)
     save(db)
     with open_index(db) as con:
-        assert con.execute("SELECT count(topics), count(*) FROM repos").fetchall() == [(0, 1)]
+        assert con.execute("SELECT count(funding), count(*) FROM repos").fetchall() == [(0, 1)]
         assert con.execute("SELECT count(*) FROM kernels").fetchall() == [(1,)]
 
 
@@ -133,7 +133,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     save(db, crawled(kernel()))
     before = db.read_bytes()
     broken = tmp_path / "0002_broken.sql"
-    broken.write_text("ALTER TABLE repos ADD COLUMN topics VARCHAR[]; SELECT nonsense")
+    broken.write_text("ALTER TABLE repos ADD COLUMN funding VARCHAR[]; SELECT nonsense")
     monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, broken))
     monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(StoreError, match="nonsense"):

@@ -304,7 +304,11 @@ def test_known_state_is_what_was_stored(db: Path) -> None:
         run = store.begin_run()
         store.save(crawled(kernel(), scans=scans, blobs=("b" * 40, "c")), run)
         assert store.repo(REPO) == KnownRepo(
-            name=REPO, commit=FIRST_COMMIT, scanner_version="1", location=REPO
+            name=REPO,
+            commit=FIRST_COMMIT,
+            scanner_version="1",
+            location=REPO,
+            crawled_at=run.started_at,
         )
         assert store.scans(["b" * 40, "c", "d"], "1") == {"b" * 40: b"\0\xff facts", "c": b""}
         assert store.scans(["b" * 40], "2") == {}
