@@ -12,6 +12,8 @@ FLOAT_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
 # Where there is no GPU to ask: one, so that persistent programs take several turns on the few
 # rows that the interpreter can be given.
 _MULTIPROCESSORS_WITHOUT_GPU = 1
+# Reductions across warps need a little beside the tiles.
+_RESERVED_SHARED_BYTES = 2048
 
 
 def check_float(op: str, **tensors: Tensor | None) -> None:
@@ -51,6 +53,16 @@ def check_no_grad(op: str, *tensors: Tensor) -> None:
     """
     if wants_grad(*tensors):
         raise ValueError(f"{op}: has no gradient; detach the input or call it under torch.no_grad")
+
+
+def cdiv(a: int, b: int) -> int:
+    """A over b, rounded up, for positive b; `triton.cdiv` takes a microsecond more."""
+    return -(-a // b)
+
+
+def next_power_of_2(n: int) -> int:
+    """The least power of two that is at least n, for positive n."""
+    return 1 << (n - 1).bit_length()
 
 
 def normalized_dim(op: str, dim: int, ndim: int) -> int:
@@ -117,3 +129,29 @@ def persistent_programs(
     """
     blocks = -(-n_rows // block_m)
     return max(1, min(blocks, per_multiprocessor * multiprocessors(device) // parts))
+
+
+@functools.cache
+def _shared_memory(index: int) -> int:
+    properties = torch.cuda.get_device_properties(index)
+    return int(properties.shared_memory_per_block_optin)
+
+
+def affordable_stages(wanted: int, tile_bytes: int, device: torch.device) -> int:
+    """How many pipeline stages fit: each but the first keeps `tile_bytes` in shared memory."""
+    if device.type != "cuda":
+        return wanted
+    room = _shared_memory(device.index or 0) - _RESERVED_SHARED_BYTES
+    return max(1, min(wanted, 1 + room // tile_bytes))
+
+
+def launch_options(num_warps: int, max_registers: int | None = None) -> dict[str, int]:
+    """What a launch is given beside its arguments.
+
+    `max_registers` of a thread bounds what the compiler uses, where more programs a
+    multiprocessor are worth it. torch.compile does not know the option, nor does AMD's backend.
+    """
+    options = {"num_warps": num_warps}
+    if max_registers and torch.version.hip is None and not torch.compiler.is_compiling():
+        options["maxnreg"] = max_registers
+    return options

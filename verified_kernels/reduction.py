@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import triton
 from torch import Tensor
 
-from verified_kernels.launch import FLOAT_DTYPES, normalized_dim
+from verified_kernels.launch import FLOAT_DTYPES, cdiv, next_power_of_2, normalized_dim
 
 NUMBER_DTYPES = FLOAT_DTYPES | {torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64}
 NUM_WARPS = 4
@@ -77,9 +76,11 @@ def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, 
         IndexError: there is no such dimension.
         ValueError: a dimension is named twice.
     """
-    named = (dim,) if isinstance(dim, int) else tuple(dim or range(x.ndim))
-    dims = sorted([normalized_dim(op, d, x.ndim) for d in named])
-    if len(set(dims)) < len(dims):
+    # Not `isinstance(dim, int)`: under torch.compile it may be a symbol.
+    named = tuple(dim or range(x.ndim)) if dim is None or isinstance(dim, Sequence) else (dim,)
+    found = [normalized_dim(op, d, x.ndim) for d in named]
+    dims = [d for d in range(max(x.ndim, 1)) if d in found]
+    if len(dims) < len(found):
         raise ValueError(f"{op}: dim {named} names a dimension twice")
     if x.ndim == 0:
         return x.reshape(1, 1, 1), []
@@ -98,18 +99,18 @@ def plan_blocks(view: Tensor, tile: int = TILE) -> Blocks:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     if kept_is_contiguous(view):
-        block_k = min(triton.next_power_of_2(n_kept), COLUMNS)
-        block_r = min(triton.next_power_of_2(n), tile // block_k)
+        block_k = min(next_power_of_2(n_kept), COLUMNS)
+        block_r = min(next_power_of_2(n), tile // block_k)
     else:
-        block_r = min(triton.next_power_of_2(n), tile)
-        block_k = min(triton.next_power_of_2(n_kept), tile // block_r)
-    steps = triton.cdiv(n, block_r)
-    programs = triton.cdiv(n_kept, block_k)
+        block_r = min(next_power_of_2(n), tile)
+        block_k = min(next_power_of_2(n_kept), tile // block_r)
+    steps = cdiv(n, block_r)
+    programs = cdiv(n_kept, block_k)
     if programs >= ENOUGH_PROGRAMS or steps < 2 * LEAST_STEPS:
         return Blocks(block_k, block_r, steps * block_r, 1)
-    splits = min(triton.cdiv(ENOUGH_PROGRAMS, programs), steps // LEAST_STEPS)
-    chunk = triton.cdiv(steps, splits) * block_r
-    return Blocks(block_k, block_r, chunk, triton.cdiv(n, chunk))
+    splits = min(cdiv(ENOUGH_PROGRAMS, programs), steps // LEAST_STEPS)
+    chunk = cdiv(steps, splits) * block_r
+    return Blocks(block_k, block_r, chunk, cdiv(n, chunk))
 
 
 def plan_combine(partials: Tensor, tile: int = TILE) -> Blocks:

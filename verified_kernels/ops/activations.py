@@ -44,7 +44,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from verified_kernels.cases import row_cases
-from verified_kernels.launch import check_float, wants_grad
+from verified_kernels.launch import cdiv, check_float, wants_grad
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
 
 NUM_WARPS = 4
@@ -169,7 +169,7 @@ def _forward(x: Tensor, op: str) -> Tensor:
     n_elements = x.numel()
     if n_elements:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
-        grid = (triton.cdiv(n_elements, block_size),)
+        grid = (cdiv(n_elements, block_size),)
         _forward_kernel[grid](x, y, n_elements, op, block_size, num_warps=NUM_WARPS)
     return y
 
@@ -180,7 +180,7 @@ def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
     n_elements = x.numel()
     if n_elements:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
-        grid = (triton.cdiv(n_elements, block_size),)
+        grid = (cdiv(n_elements, block_size),)
         _backward_kernel[grid](x, dy, dx, n_elements, op, block_size, num_warps=NUM_WARPS)
     return dx
 

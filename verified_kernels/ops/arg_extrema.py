@@ -33,6 +33,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
+from verified_kernels.launch import cdiv
 from verified_kernels.ops.extrema import turned
 from verified_kernels.reduction import (
     NUM_WARPS,
@@ -157,7 +158,7 @@ def _launch(
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits = blocks
-    _arg_extremum_kernel[(triton.cdiv(n_kept, block_k), splits)](
+    _arg_extremum_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         out if index is None else index,
         best,

@@ -42,7 +42,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from verified_kernels.cases import row_cases
-from verified_kernels.launch import check_float, wants_grad
+from verified_kernels.launch import cdiv, check_float, wants_grad
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 NUM_WARPS = 4
@@ -87,7 +87,7 @@ def _dropped(x: Tensor, p: float, seed: int) -> Tensor:
     if n_elements:
         # The share p of all 2**32 words, as int32 starts at -2**31.
         threshold = min(round(p * 2**32), _WORD) - 2**31
-        grid = (triton.cdiv(n_elements, 4 * QUARTER),)
+        grid = (cdiv(n_elements, 4 * QUARTER),)
         scale = 1.0 / (1.0 - p)
         _dropout_kernel[grid](
             x, y, n_elements, seed, threshold, scale, QUARTER, num_warps=NUM_WARPS

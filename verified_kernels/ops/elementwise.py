@@ -38,7 +38,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verified_kernels.launch import check_no_grad
+from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -303,7 +303,7 @@ def _launch_flat(op: str, operands: Sequence[Tensor], out: Tensor) -> Tensor:
     n_elements = out.numel()
     if n_elements:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // out.element_size()
-        grid = (triton.cdiv(n_elements, block_size),)
+        grid = (cdiv(n_elements, block_size),)
         x, y, z = operands[0], operands[1], operands[-1]
         _flat_kernel[grid](x, y, z, out, n_elements, op, block_size, num_warps=NUM_WARPS)
     return out
@@ -320,7 +320,7 @@ def _launch_strided(
     padding = [0] * (MAX_DIMS - len(sizes))
     x, y, z = views[0], views[1], views[-1]
     stride_x, stride_y, stride_z = strides[0], strides[1], strides[-1]
-    _strided_kernel[(triton.cdiv(n_elements, block_size),)](
+    _strided_kernel[(cdiv(n_elements, block_size),)](
         x,
         y,
         z,

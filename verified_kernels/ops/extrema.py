@@ -29,7 +29,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
-from verified_kernels.launch import check_no_grad
+from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import (
     NUM_WARPS,
     Blocks,
@@ -124,7 +124,7 @@ def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits = blocks
-    _extremum_kernel[(triton.cdiv(n_kept, block_k), splits)](
+    _extremum_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         out,
         n_kept,

@@ -41,7 +41,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from verified_kernels.launch import check_float, wants_grad
+from verified_kernels.launch import cdiv, check_float, next_power_of_2, wants_grad
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -134,10 +134,10 @@ def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
     y = torch.empty_like(x)
     n_batch, n_heads, n_seq, head_dim = x.shape
     half = head_dim // 2
-    block_d = min(triton.next_power_of_2(half), LONGEST_BLOCK_D)
-    block_s = min(TILE // block_d, triton.next_power_of_2(n_seq))
-    blocks = triton.cdiv(n_seq, block_s) * triton.cdiv(half, block_d)
-    _rope_kernel[(n_batch * triton.cdiv(n_heads, HEADS) * blocks,)](
+    block_d = min(next_power_of_2(half), LONGEST_BLOCK_D)
+    block_s = min(TILE // block_d, next_power_of_2(n_seq))
+    blocks = cdiv(n_seq, block_s) * cdiv(half, block_d)
+    _rope_kernel[(n_batch * cdiv(n_heads, HEADS) * blocks,)](
         x,
         y,
         cos,
@@ -167,6 +167,8 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
         x = x.contiguous()
     if cos.stride() != sin.stride() or cos.stride(-1) != 1:
         cos, sin = cos.contiguous(), sin.contiguous()
+    if x.ndim == 4 and cos.ndim == 2:
+        return _launch(x, cos.unsqueeze(0), sin.unsqueeze(0), backward)
     shape, lead = x.shape, x.shape[:-2]
     # Heads share angles that have no dimension for them, or one of size 1.
     shared = cos.ndim == 2 or cos.shape[-3] == 1
@@ -208,19 +210,20 @@ def _check(x: Tensor, cos: Tensor, sin: Tensor) -> None:
         raise ValueError("rope: cos and sin get no gradient; detach them")
     if x.ndim < 2 or x.shape[-1] % 2:
         raise ValueError(f"rope: x is {list(x.shape)}; [..., seq, an even head_dim] is needed")
+    if sin.shape != cos.shape:
+        raise ValueError(f"rope: cos is {list(cos.shape)} and sin {list(sin.shape)}")
     n_seq, head_dim = x.shape[-2:]
-    widths = (head_dim, head_dim // 2)
     lead = cos.shape[:-2]
-    fits = cos.ndim <= x.ndim and all(
-        a in (1, b) for a, b in zip(reversed(lead), reversed(x.shape[:-2]), strict=False)
-    )
-    if cos.ndim < 2 or cos.shape[-2] != n_seq or cos.shape[-1] not in widths or not fits:
+    fits = 2 <= cos.ndim <= x.ndim and cos.shape[-2] == n_seq
+    fits = fits and cos.shape[-1] in (head_dim, head_dim // 2)
+    if lead and fits:
+        pairs = zip(reversed(lead), reversed(x.shape[:-2]), strict=False)
+        fits = all(a in (1, b) for a, b in pairs)
+    if not fits:
         raise ValueError(
             f"rope: cos is {list(cos.shape)}; [..., {n_seq}, {head_dim} or {head_dim // 2}] is "
             f"needed beside x of {list(x.shape)}"
         )
-    if sin.shape != cos.shape:
-        raise ValueError(f"rope: cos is {list(cos.shape)} and sin {list(sin.shape)}")
 
 
 def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

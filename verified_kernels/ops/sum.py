@@ -30,7 +30,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
-from verified_kernels.launch import check_no_grad
+from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import (
     NUM_WARPS,
     Blocks,
@@ -113,7 +113,7 @@ def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits = blocks
-    _sum_kernel[(triton.cdiv(n_kept, block_k), splits)](
+    _sum_kernel[(cdiv(n_kept, block_k), splits)](
         view, out, n_kept, n, n_inner, *view.stride(), chunk, block_k, block_r, num_warps=NUM_WARPS
     )
 

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from verified_kernels.cases import BENCH_SHAPES, row_cases
-from verified_kernels.launch import as_rows, check_float, wants_grad
+from verified_kernels.launch import as_rows, cdiv, check_float, next_power_of_2, wants_grad
 from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_pair
 from verified_kernels.spec import (
     Arguments,
@@ -130,62 +130,43 @@ def _backward_kernel(
     tl.store(dup_ptr + offsets, dup.to(dup_ptr.dtype.element_ty), mask=mask)
 
 
-def _rows(*tensors: Tensor) -> list[Tensor]:
-    """The tensors, alike in shape, as rows of unit stride: one long row where none has gaps."""
+def _as_rows(*tensors: Tensor) -> tuple[int, int, list[Tensor], list[int]]:
+    """n_rows, n_cols, the tensors and their row strides; one long row where none has gaps."""
     if all(t.is_contiguous() for t in tensors):
-        return [t.view(1, -1) for t in tensors]
-    return [as_rows(t) for t in tensors]
+        return 1, tensors[0].numel(), list(tensors), [0] * len(tensors)
+    rows = [as_rows(t) for t in tensors]
+    return *rows[0].shape, rows, [t.stride(0) for t in rows]
 
 
 def _blocks(n_cols: int, itemsize: int) -> tuple[int, int]:
     """BLOCK_SIZE and how many of them a row takes."""
     block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // itemsize
-    block_size = min(block_size, max(triton.next_power_of_2(n_cols), 32))
-    return block_size, triton.cdiv(n_cols, block_size)
+    block_size = min(block_size, max(next_power_of_2(n_cols), 32))
+    return block_size, cdiv(n_cols, block_size)
+
+
+def _like(x: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
-    y = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    y = _like(gate)
     if y.numel():
-        gate, up = _rows(gate, up)
-        n_rows, n_cols = gate.shape
-        block_size, blocks = _blocks(n_cols, gate.element_size())
+        n_rows, n_cols, inputs, strides = _as_rows(gate, up)
+        block_size, blocks = _blocks(n_cols, y.element_size())
         _forward_kernel[(n_rows * blocks,)](
-            gate,
-            up,
-            y,
-            gate.stride(0),
-            up.stride(0),
-            n_cols,
-            blocks,
-            op,
-            block_size,
-            num_warps=NUM_WARPS,
+            *inputs, y, *strides, n_cols, blocks, op, block_size, num_warps=NUM_WARPS
         )
     return y
 
 
 def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Tensor]:
-    dgate = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
-    dup = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    dgate, dup = _like(gate), _like(gate)
     if dgate.numel():
-        gate, up, dy = _rows(gate, up, dy)
-        n_rows, n_cols = gate.shape
-        block_size, blocks = _blocks(n_cols, gate.element_size())
+        n_rows, n_cols, inputs, strides = _as_rows(gate, up, dy)
+        block_size, blocks = _blocks(n_cols, dgate.element_size())
         _backward_kernel[(n_rows * blocks,)](
-            gate,
-            up,
-            dy,
-            dgate,
-            dup,
-            gate.stride(0),
-            up.stride(0),
-            dy.stride(0),
-            n_cols,
-            blocks,
-            op,
-            block_size,
-            num_warps=NUM_WARPS,
+            *inputs, dgate, dup, *strides, n_cols, blocks, op, block_size, num_warps=NUM_WARPS
         )
     return dgate, dup
 

@@ -41,7 +41,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import row_cases
-from verified_kernels.launch import check_no_grad
+from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import check_number
 from verified_kernels.spec import (
     FLOATS,
@@ -136,11 +136,11 @@ def transpose(x: Tensor, method: str = "tiled") -> Tensor:
     x = x.reshape(math.prod(x.shape[:-2]), n_rows, n_cols)
     sizes = (n_rows, n_cols, *x.stride())
     if method == "naive":
-        grid = (x.shape[0] * n_cols * triton.cdiv(n_rows, NAIVE_BLOCK),)
+        grid = (x.shape[0] * n_cols * cdiv(n_rows, NAIVE_BLOCK),)
         _naive_kernel[grid](x, y, *sizes, NAIVE_BLOCK, num_warps=NUM_WARPS)
     else:
         block_m, block_n = tile_config(x.element_size())
-        tiles = triton.cdiv(n_rows, block_m) * triton.cdiv(n_cols, block_n)
+        tiles = cdiv(n_rows, block_m) * cdiv(n_cols, block_n)
         _tiled_kernel[(x.shape[0] * tiles,)](x, y, *sizes, block_m, block_n, num_warps=NUM_WARPS)
     return y
 

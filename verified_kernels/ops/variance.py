@@ -38,7 +38,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
-from verified_kernels.launch import check_float, check_no_grad
+from verified_kernels.launch import cdiv, check_float, check_no_grad, next_power_of_2
 from verified_kernels.ops.sum import sum_view
 from verified_kernels.reduction import (
     TILE,
@@ -213,7 +213,7 @@ def _two_pass(view: Tensor, divisor: float) -> Tensor:
     n = view.shape[1]
     tile = TILE
     if n <= LONGEST_IN_REGISTERS and not kept_is_contiguous(view):
-        tile = max(tile, triton.next_power_of_2(n))
+        tile = max(tile, next_power_of_2(n))
     blocks = plan_blocks(view, tile)
     n_kept = view.shape[0] * view.shape[2]
     if blocks.splits == 1:
@@ -232,7 +232,7 @@ def _launch_two_pass(
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits = blocks
-    _two_pass_kernel[(triton.cdiv(n_kept, block_k), splits)](
+    _two_pass_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         view if sums is None else sums,
         out,
@@ -259,7 +259,7 @@ def _welford(view: Tensor, divisor: float) -> Tensor:
     if splits > 1:
         means = torch.empty((splits, n_kept), dtype=torch.float32, device=view.device)
         m2s = torch.empty_like(means)
-    _welford_kernel[(triton.cdiv(n_kept, block_k), splits)](
+    _welford_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         means,
         m2s,
@@ -275,9 +275,9 @@ def _welford(view: Tensor, divisor: float) -> Tensor:
         num_warps=4,
     )
     if splits > 1:
-        block_s = triton.next_power_of_2(splits)
-        block_k = min(triton.next_power_of_2(n_kept), max(TILE // block_s, 1))
-        _merge_kernel[(triton.cdiv(n_kept, block_k),)](
+        block_s = next_power_of_2(splits)
+        block_k = min(next_power_of_2(n_kept), max(TILE // block_s, 1))
+        _merge_kernel[(cdiv(n_kept, block_k),)](
             means, m2s, out, n_kept, n, chunk, splits, divisor, block_k, block_s, num_warps=4
         )
     return out
