@@ -76,10 +76,10 @@ def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, 
         IndexError: there is no such dimension.
         ValueError: a dimension is named twice.
     """
-    # Not `isinstance(dim, int)`: under torch.compile it may be a symbol.
+    # Under torch.compile `dim` may be a symbol: neither `isinstance(dim, int)` nor `in` knows it.
     named = tuple(dim or range(x.ndim)) if dim is None or isinstance(dim, Sequence) else (dim,)
     found = [normalized_dim(op, d, x.ndim) for d in named]
-    dims = [d for d in range(max(x.ndim, 1)) if d in found]
+    dims = [d for d in range(max(x.ndim, 1)) if any(d == f for f in found)]
     if len(dims) < len(found):
         raise ValueError(f"{op}: dim {named} names a dimension twice")
     if x.ndim == 0:
