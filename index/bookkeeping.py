@@ -91,8 +91,9 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
 def save_github(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> None:
     """Store what GitHub said of a repository, where it said anything."""
     name = clean_text(crawled.name)
-    if crawled.github is not None:
-        state = msgspec.json.encode(crawled.github).decode()
+    if crawled.github is not None or crawled.status in WHOLE:
+        # Content that came another way: what GitHub once said of other content must not stay.
+        state = crawled.github and msgspec.json.encode(crawled.github).decode()
         con.execute("UPDATE repos SET github = ? WHERE name = ?", [state, name])
     if crawled.renamed_from is not None:
         con.execute(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import Protocol, cast
 
-from crawler.models import CrawlReport, RepoReport, RepoStatus, SourceRepo
+from crawler.models import CrawledRepo, CrawlReport, RepoReport, RepoStatus, SourceRepo
 from crawler.run import crawl
 from index.store import Store
 
@@ -16,7 +17,10 @@ class CrawlProgress(Protocol):
     """Who is told how far a crawl has come."""
 
     def reading(self, source: str, done: int, total: int) -> None:
-        """Tell how many files of a source have been read, of how many."""
+        """Tell how many files of a source have been read, of how many; from any thread."""
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Tell that the crawl waits, why and how long; from any thread."""
 
     def finished(self, report: RepoReport) -> None:
         """Tell how a source ended."""
@@ -37,10 +41,20 @@ def crawl_into(
     """
     run = store.begin_run()
     reports = []
-    for crawled in crawl(sources, known=store, jobs=jobs, full=full, on_progress=progress.reading):
-        report = store.save(crawled, run)
-        reports.append(report)
-        progress.finished(report)
+    found = crawl(
+        sources,
+        known=store,
+        jobs=jobs,
+        full=full,
+        on_progress=progress.reading,
+        on_wait=progress.waiting,
+    )
+    # Closed at once when it is cut short: its threads still ask the store.
+    with closing(cast("Generator[CrawledRepo]", found)):
+        for crawled in found:
+            report = store.save(crawled, run)
+            reports.append(report)
+            progress.finished(report)
     return store.finish_run(run, reports)
 
 

@@ -22,7 +22,7 @@ ENOUGH = 5
 SATURATION = 2.0
 # What it is worth to have all parts of a joined word, but not side by side.
 APART_SHARE = 0.5
-# What it is worth to be named exactly as asked.
+# What it is worth to have exactly the name, or compute exactly the op, that is asked for.
 EXACT_NAME = 1.6
 # What a kernel is worth beside one that differs from it in nothing else.
 DEVICE_FUNCTION_SHARE = 0.7
@@ -146,7 +146,7 @@ WITH wanted AS (
 SELECT k.id
 FROM (
     SELECT kernels.*, matched, score
-        * CASE WHEN d.joined_name = $joined THEN $exact_name ELSE 1 END
+        * CASE WHEN list_contains(d.joined, $joined) THEN $exact_name ELSE 1 END
         * CASE role WHEN 'device_function' THEN $device_function_share
             WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
         * CASE WHEN is_test THEN $test_share ELSE 1 END

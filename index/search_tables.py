@@ -86,10 +86,10 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     staging.load(
         "documents",
         (
-            {"num": num, "id": id, "joined_name": _joined_name(name, terms)}
-            for num, (id, name, *_) in enumerate(kernels)
+            {"num": num, "id": id, "joined": [_joined(text, terms) for text in (name, *ops)]}
+            for num, (id, name, _, _, _, _, ops, *_) in enumerate(kernels)
         ),
-        {"num": "INTEGER", "id": "VARCHAR", "joined_name": "VARCHAR"},
+        {"num": "INTEGER", "id": "VARCHAR", "joined": "VARCHAR[]"},
     )
     con.execute("DELETE FROM search_documents")
     con.execute("INSERT INTO search_documents FROM documents")
@@ -97,7 +97,7 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     write_meta(con, "search_version", SEARCH_VERSION)
 
 
-def _joined_name(name: str, terms: Mapping[str, str]) -> str:
+def _joined(name: str, terms: Mapping[str, str]) -> str:
     return join_terms(terms[word] for word in words(name) if word not in COMMON_WORDS)
 
 
@@ -189,11 +189,11 @@ def _build_postings(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     con.execute(_POSTINGS)
 
 
-_LISTS = ("params", "calls", "launchers", "ops", "tags", "features", "dtypes")
+_LISTS = ("ops", "params", "calls", "launchers", "tags", "features", "dtypes")
 
 _SEARCHED = f"""
-SELECT id, name, qualname, path, repo, docstring[:{LONGEST_TEXT}],
-    list_transform(params, lambda p: p.name), list_concat(calls, tl_calls), launchers, ops, tags,
+SELECT id, name, qualname, path, repo, docstring[:{LONGEST_TEXT}], ops,
+    list_transform(params, lambda p: p.name), list_concat(calls, tl_calls), launchers, tags,
     features, dtypes
 FROM kernel_rows WHERE removed_at IS NULL ORDER BY id
 """

@@ -38,7 +38,7 @@ from index.bookkeeping import (
 )
 from index.database import storage_errors
 from index.merging import Merge, merge_kernels
-from index.renames import rename_repo
+from index.renames import rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
 from index.working import WorkingCopy
@@ -93,12 +93,16 @@ class Store:
             self._copy.close()
 
     def repo(self, name: str) -> KnownRepo | None:
-        """Return what is known of this repository, None if it was never scanned whole."""
+        """Return what is known of this repository, None if it was never seen whole.
+
+        It is known under its former names too. The commit of an empty one is empty.
+        """
+        with self._turn, storage_errors(self._copy.path):
+            stored = stored_name(self._con, clean_text(name))
         rows = self._fetch(
-            "SELECT name, commit, scanner_version, location, github, last_crawled_at FROM repos "
-            "WHERE (name = $name OR list_contains(former_names, $name)) AND commit IS NOT NULL "
-            "ORDER BY name != $name LIMIT 1",
-            name=clean_text(name),
+            "SELECT name, commit, scanner_version, location, github, last_seen_at FROM repos "
+            "WHERE name = $name AND (commit IS NOT NULL OR github IS NOT NULL)",
+            name=stored,
         )
         return next((_known_repo(*row) for row in rows), None)
 
@@ -130,9 +134,7 @@ class Store:
         """
         crawled = _without_doubles(crawled)
         with self._transaction() as con:
-            if crawled.renamed_from is not None:
-                rename_repo(con, clean_text(crawled.renamed_from), clean_text(crawled.name))
-                mark_search_stale(con)
+            crawled = self._follow_name(con, crawled)
             merge = self._save_kernels(crawled, run) if crawled.status in WHOLE else Merge()
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
@@ -151,6 +153,19 @@ class Store:
         return CrawlReport(
             run_id=run.id, started_at=run.started_at, seconds=seconds, repos=tuple(repos)
         )
+
+    def _follow_name(self, con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> CrawledRepo:
+        """Return the source under the name that it is stored by, which may be its new one."""
+        name = clean_text(crawled.name)
+        stored = stored_name(con, name)
+        if crawled.status not in WHOLE and crawled.renamed_from is None:
+            # It came without kernels: what it is called elsewhere changes nothing.
+            return crawled if stored is None else replace(crawled, name=stored)
+        former = {crawled.renamed_from and clean_text(crawled.renamed_from), stored} - {name, None}
+        for old in sorted(filter(None, former)):
+            rename_repo(con, old, name)
+            mark_search_stale(con)
+        return crawled
 
     def _save_kernels(self, crawled: CrawledRepo, run: Run) -> Merge:
         known = self.repo(crawled.name)
@@ -193,19 +208,19 @@ class Store:
 
 def _known_repo(
     name: str,
-    commit: str,
+    commit: str | None,
     scanner: str,
     location: str,
     github: str | None,
-    crawled_at: datetime,
+    seen_at: datetime,
 ) -> KnownRepo:
     return KnownRepo(
         name=name,
-        commit=commit,
+        commit=commit or "",
         scanner_version=scanner,
         location=location,
         github=None if github is None else decode_state(github),
-        crawled_at=crawled_at.replace(tzinfo=UTC),
+        crawled_at=seen_at.replace(tzinfo=UTC),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from crawler.models import RepoReport
@@ -13,7 +14,7 @@ from index.crawling import CrawlProgress, report_line
 from index.plain_text import one_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 @contextmanager
@@ -41,28 +42,45 @@ class PlainProgress:
     def reading(self, source: str, done: int, total: int) -> None:
         """Say nothing: files go by too fast for lines."""
 
+    def waiting(self, why: str, seconds: float) -> None:
+        """Say that the crawl waits."""
+        note(_waiting(why, seconds))
+
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended."""
         note(report_line(report))
 
 
 class BarProgress:
-    """A bar for the sources, one for the files of the one at hand, and a line for each source."""
+    """A bar for the sources, one for each that is being read, and a line for each that was."""
 
     def __init__(self, bars: Progress, sources: int) -> None:
         self._bars = bars
         self._sources = bars.add_task("sources", total=sources)
-        self._files = bars.add_task("", total=None, visible=False)
+        self._files: dict[str, TaskID] = {}
+        self._turn = Lock()
 
     def reading(self, source: str, done: int, total: int) -> None:
-        """Move the bar of the files."""
-        self._bars.update(
-            self._files, description=one_line(source), completed=done, total=total, visible=True
-        )
+        """Move the bar of a source; it goes when all its files are read."""
+        with self._turn:
+            if source not in self._files:
+                self._files[source] = self._bars.add_task(one_line(source), total=total)
+            self._bars.update(self._files[source], completed=done, total=total)
+            if done >= total:
+                self._bars.remove_task(self._files.pop(source))
+
+    def waiting(self, why: str, seconds: float) -> None:
+        """Say that the crawl waits."""
+        self._say(_waiting(why, seconds))
 
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended and move the bar of the sources."""
-        line = one_line(report_line(report))
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._bars.update(self._files, visible=False)
+        self._say(report_line(report))
         self._bars.advance(self._sources)
+
+    def _say(self, line: str) -> None:
+        self._bars.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _waiting(why: str, seconds: float) -> str:
+    return f"waiting {seconds:.0f} s: {why}"

@@ -14,7 +14,7 @@ CREATE TABLE repos (
     files_parsed INTEGER NOT NULL DEFAULT 0,
     kernels INTEGER NOT NULL DEFAULT 0,
     error VARCHAR,
-    former_names VARCHAR[] NOT NULL DEFAULT [],
+    former_names VARCHAR[] NOT NULL DEFAULT [], -- under which it is known too
     stars INTEGER,
     license VARCHAR,                -- as GitHub has it, SPDX
     description VARCHAR,
@@ -142,7 +142,7 @@ CREATE TABLE changes (
 CREATE TABLE search_documents (
     num INTEGER NOT NULL,
     id VARCHAR NOT NULL,
-    joined_name VARCHAR NOT NULL    -- the name's words without noise, written together
+    joined VARCHAR[] NOT NULL       -- its name and ops, the words of each written together
 );
 
 CREATE TABLE search_postings (

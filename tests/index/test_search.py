@@ -373,7 +373,7 @@ def test_the_same_kernels_give_the_same_search_tables_whatever_came_before(
     for query in (
         "SELECT id, term, weight FROM search_postings JOIN search_documents USING (num) "
         "ORDER BY ALL",
-        "SELECT id, joined_name FROM search_documents ORDER BY ALL",
+        "SELECT id, joined FROM search_documents ORDER BY ALL",
         "SELECT * FROM search_words ORDER BY ALL",
     ):
         with open_index(db) as a, open_index(other) as b:
