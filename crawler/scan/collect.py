@@ -38,7 +38,16 @@ from crawler.scan.facts import (
 )
 from crawler.scan.kernel import BUILTINS, MAX_GUARDS, kernel_facts
 from crawler.scan.names import is_foreign_package
-from crawler.scan.scope import Bound, Effort, Scope, bound_value, name_value, to_value, visible
+from crawler.scan.scope import (
+    Bound,
+    Effort,
+    Scope,
+    bound_value,
+    choice,
+    name_value,
+    to_value,
+    visible,
+)
 from crawler.scan.walk import CHILD_FIELDS
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
@@ -120,9 +129,10 @@ class _Collector:
 
     def release(self) -> None:
         """Undo the cycles between scopes, so that the tree is freed at once and not by a sweep."""
-        for definition in self.definitions:
-            definition.inner.names.clear()
-            definition.inner.parent = None
+        for scope in (*(d.inner for d in self.definitions), *(c[1] for c in self.classes)):
+            scope.names.clear()
+            scope.attributes.clear()
+            scope.parent = None
         self.module.functions.clear()
         self.module.names.clear()
         self.module.lambdas.clear()
@@ -290,12 +300,12 @@ class _Collector:
         guards: tuple[ast.expr, ...],
     ) -> None:
         index = len(self.classes)
-        self.classes.append((node, scope, arms))
         scope.bind(node.name, Class(index), node.lineno, arms)
         for expression in (*node.decorator_list, *node.bases):
             self.expressions(expression, scope, arms)
         qualname = scope.inner_qualname(node.name)
         inner = Scope("class", qualname, scope, scope.effort, index, node.lineno)
+        self.classes.append((node, inner, arms))
         self.block(node.body, inner, arms, guards)
 
     def bind_import(
@@ -338,7 +348,7 @@ class _Collector:
                     owner = owner.parent
                 if owner is not None:
                     bound = Bound(value, target.lineno, arms)
-                    owner.attributes.setdefault(attr, []).append(bound)
+                    owner.attributes.setdefault(attr, []).append((bound, scope))
             case ast.Tuple() | ast.List():
                 for inner, given in _pairs(target.elts, value, is_element=is_element):
                     self.bind_target(inner, given, scope, arms)
@@ -504,9 +514,30 @@ class _Collector:
         return tuple(dict.fromkeys(value for value in values if not isinstance(value, Unknown)))
 
     def class_facts(self) -> Iterator[ClassFacts]:
-        for node, scope, arms in self.classes:
-            bases = (to_value(base, scope, node.lineno, arms) for base in node.bases)
-            yield ClassFacts(node.name, tuple(b for b in bases if not isinstance(b, Unknown)))
+        for node, inner, arms in self.classes:
+            assert inner.parent is not None
+            bases = (to_value(base, inner.parent, node.lineno, arms) for base in node.bases)
+            members = {
+                name: choice([bound_value(bound, inner) for bound in visible(bounds, None, ())])
+                for name, bounds in inner.names.items()
+            }
+            yield ClassFacts(
+                name=node.name,
+                bases=tuple(b for b in bases if not isinstance(b, Unknown)),
+                members={n: m for n, m in members.items() if not isinstance(m, Unknown)},
+                kept=tuple(dict.fromkeys(self.kept(inner))),
+            )
+
+    def kept(self, inner: Scope) -> Iterator[Value]:
+        """Yield the calls on parameters whose result a class keeps."""
+        for assigned in inner.attributes.values():
+            for bound, scope in assigned:
+                if isinstance(bound.what, ast.Call):
+                    value = bound_value(bound, scope)
+                    if isinstance(value, Call) and any(
+                        isinstance(a, Parameter) for a in value.args
+                    ):
+                        yield value
 
     def bindings(self) -> dict[str, tuple[Binding, ...]]:
         found: dict[str, tuple[Binding, ...]] = {}

@@ -3,7 +3,7 @@
 libcst reads the grammar of every Python release, whichever one runs it: generic functions,
 nested f-strings, `except A, B:`. What older trees have no node for is put in terms that they have:
 `type X = Y` is an assignment, type parameters are dropped, a template string is an f-string.
-Positions are lines and columns as `ast` counts them, except that columns count characters.
+Positions are lines and columns as `ast` counts them: from 1, and in bytes of UTF-8 from 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+from libcst.metadata import CodePosition, CodeRange, MetadataWrapper, PositionProvider
 
 _OPERATORS: dict[str, type[ast.operator]] = {
     "Add": ast.Add,
@@ -55,23 +55,30 @@ def parse_with_libcst(text: str) -> ast.Module | None:
     try:
         wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
         positions = wrapper.resolve(PositionProvider)
-        return _Converter(positions).module(wrapper.module)
+        return _Converter(positions, text).module(wrapper.module)
     except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError, ValueError):
         return None
 
 
 class _Converter:
-    def __init__(self, positions: Mapping[cst.CSTNode, Any]) -> None:
+    def __init__(self, positions: Mapping[cst.CSTNode, Any], text: str) -> None:
         self.positions = positions
+        lines = () if text.isascii() else enumerate(text.split("\n"), start=1)
+        self.wide_lines = {number: line for number, line in lines if not line.isascii()}
 
     def at(self, node: ast.AST, origin: cst.CSTNode) -> Any:
         """Return the node with the position of what it was made from."""
         found: CodeRange = self.positions[origin]
         node.lineno = found.start.line  # type: ignore[attr-defined]
-        node.col_offset = found.start.column  # type: ignore[attr-defined]
+        node.col_offset = self.column(found.start)  # type: ignore[attr-defined]
         node.end_lineno = found.end.line  # type: ignore[attr-defined]
-        node.end_col_offset = found.end.column  # type: ignore[attr-defined]
+        node.end_col_offset = self.column(found.end)  # type: ignore[attr-defined]
         return node
+
+    def column(self, position: CodePosition) -> int:
+        """Return a column in bytes; libcst counts characters."""
+        line = self.wide_lines.get(position.line)
+        return position.column if line is None else len(line[: position.column].encode())
 
     # Statements.
 

@@ -34,7 +34,7 @@ from crawler.scan.names import (
 )
 from crawler.scan.scope import visible
 
-MAX_DEPTH = 24
+MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +244,20 @@ class Evaluator:
             match base:
                 case Outside():
                     full = f"{base.name}.{value.name}"
-                    found.append(_special(full) or Outside(full))
+                    # `import a.b.c` binds `a`, which need not be a file itself.
+                    inside = self.modules.find(path, 0, full)
+                    module = Module(inside, full) if inside is not None else None
+                    found.append(_special(full) or module or Outside(full))
                 case Module():
                     full = f"{base.name}.{value.name}"
                     special = _special(full)
                     members = self._module_member(base, value, depth)
                     found.extend(m for m in members if not special or isinstance(m, FunctionAt))
                     found.extend((special,) if special else ())
+                case ClassAt():
+                    member = self.files[base.path].classes[base.index].members.get(value.name)
+                    if member is not None:
+                        found.extend(self.meanings(base.path, member, depth + 1))
                 case KernelOf() if value.name in ("fn", "jit_fn", "kernel"):
                     found.append(base)
         return found
@@ -290,7 +297,9 @@ class Evaluator:
             return (jit,)
         given = self._given(path, value, depth)
         of = [g.of if isinstance(g, KernelOf) else g for g in given]
-        return [KernelOf(g, jit) for g in of if isinstance(g, (FunctionAt, ParameterAt))]
+        kernels = [KernelOf(g, jit) for g in of if isinstance(g, (FunctionAt, ParameterAt))]
+        # A project's own decorator may take other things first: `@kernel("name")`.
+        return kernels or ((jit,) if jit.is_wrapper else ())
 
     def _call_outside(
         self, path: str, callee: Outside, value: Call, depth: int
@@ -306,7 +315,9 @@ class Evaluator:
         if jit is not None:
             return self._apply_jit(path, jit, value, depth)
         if isinstance(callee, ClassAt):
-            return ()
+            call = self.files[callee.path].classes[callee.index].members.get("__call__")
+            jit = self._jit_applied(callee.path, call, depth) if call is not None else None
+            return (jit,) if jit is not None else ()
         returned: list[Meaning] = []
         for meaning in self._returned(callee, depth + 1):
             of = meaning.of if isinstance(meaning, KernelOf) else meaning
@@ -342,6 +353,18 @@ class Evaluator:
                 inner = self.wrapper(meaning, depth + 1) if isinstance(meaning, ClassAt) else None
                 if inner is not None:
                     return inner
+        for value in facts.kept:
+            for meaning in _sorted(self.meanings(callee.path, value, depth + 1)):
+                if isinstance(meaning, KernelOf) and isinstance(meaning.of, ParameterAt):
+                    return Jit(meaning.jit.dialect, is_wrapper=True)
+        return None
+
+    def _jit_applied(self, path: str, value: Value, depth: int) -> Jit | None:
+        """Return the jit that one of the functions a value may be applies, None if none."""
+        for meaning in _sorted(self.meanings(path, value, depth + 1)):
+            jit = self.wrapper(meaning, depth + 1) if isinstance(meaning, FunctionAt) else None
+            if jit is not None:
+                return jit
         return None
 
     def _function_wrapper(self, callee: FunctionAt, depth: int) -> Jit | None:

@@ -158,10 +158,13 @@ class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ClassFacts(msgspec.Struct, frozen=True, array_like=True):
-    """A class definition with its bases."""
+    """A class definition: its bases, what its body binds, what its methods keep of parameters."""
 
     name: str
     bases: tuple[Value, ...]
+    members: dict[str, Value] = {}
+    kept: tuple[Value, ...] = ()
+    """Calls on parameters whose result is kept: `jit(fn)` in `self.fn = jit(fn)`."""
 
 
 class Launch(msgspec.Struct, frozen=True, array_like=True):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from crawler.models import ApiUse, Dialect, Form, Param, ParamKind, Role, ScannedKernel
-from crawler.scan.evaluate import Evaluator, FunctionAt, HandsOn, Jit
-from crawler.scan.facts import Attribute, FileFacts, FunctionFacts, KernelFacts, Value
+from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit
+from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
 from crawler.scan.names import LANGUAGE_ROOTS
 
 MAX_PASS_ROUNDS = 4
@@ -69,12 +69,8 @@ def offered_names(files: Mapping[str, FileFacts]) -> Offered:
 
 
 def _offers_jit(evaluator: Evaluator, path: str, value: Value) -> bool:
-    for meaning in evaluator.meanings(path, value):
-        if isinstance(meaning, Jit):
-            return True
-        if isinstance(meaning, FunctionAt) and evaluator.wrapper(meaning) is not None:
-            return True
-    return False
+    """Tell whether a value, or what calling it gives, makes kernels of functions."""
+    return any(_jit_of(evaluator, path, made) is not None for made in (value, Call(value)))
 
 
 def _kernels_of(evaluator: Evaluator, path: str) -> Iterator[_Kernel]:
@@ -110,8 +106,8 @@ def _jit_of(evaluator: Evaluator, path: str, value: Value) -> Jit | None:
     if direct is not None:
         return direct
     for meaning in sorted(evaluator.meanings(path, value), key=repr):
-        if not isinstance(meaning, (HandsOn, Jit)) and hasattr(meaning, "index"):
-            wrapper = evaluator.wrapper(meaning)  # type: ignore[arg-type]
+        if isinstance(meaning, (ClassAt, FunctionAt)):
+            wrapper = evaluator.wrapper(meaning)
             if wrapper is not None:
                 return wrapper
     return None

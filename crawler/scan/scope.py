@@ -100,8 +100,8 @@ class Scope:
     line: int = 0
     """Where it is defined."""
     names: dict[str, list[Bound]] = field(default_factory=dict)
-    attributes: dict[str, list[Bound]] = field(default_factory=dict)
-    """Of a class: what methods assign to `self.<name>`."""
+    attributes: dict[str, list[tuple[Bound, Scope]]] = field(default_factory=dict)
+    """Of a class: what methods assign to `self.<name>`, and where."""
     globals: set[str] = field(default_factory=set)
     is_device: bool = False
     """Whether it is the body of a jit function, or inside one."""
@@ -269,9 +269,12 @@ def _attribute_value(
         while owner is not None and owner.kind != "class":
             owner = owner.parent
         if owner is not None:
-            found = owner.attributes.get(node.attr, []) + owner.names.get(node.attr, [])
+            found = [
+                *owner.attributes.get(node.attr, ()),
+                *((bound, owner) for bound in owner.names.get(node.attr, ())),
+            ]
             if found:
-                return choice([bound_value(bound, scope, depth + 1) for bound in found])
+                return choice([bound_value(bound, where, depth + 1) for bound, where in found])
     base = to_value(node.value, scope, line, arms, depth + 1)
     return UNKNOWN if isinstance(base, Unknown) else Attribute(base, node.attr)
 
