@@ -8,6 +8,7 @@ own, and each result leaves it as a line of JSON at once. `verify.py` starts it;
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -15,6 +16,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 
 import torch
 import triton
+from filelock import FileLock
 
 from verified_kernels.check import Outcome, check_case
 from verified_kernels.mutants import MutantError, survives
@@ -106,6 +109,17 @@ def failure(
     return record_of(spec, case, dtype, device, outcome, **more)
 
 
+@contextlib.contextmanager
+def _alone(case: Case) -> Iterator[None]:
+    """Lets one worker at a time hold a case whose tensors take gigabytes, and gives them back."""
+    if not case.gpu_only:
+        yield
+        return
+    with FileLock(Path(tempfile.gettempdir()) / "verified-kernels-large.lock"):
+        yield
+        torch.cuda.empty_cache()
+
+
 def verify_spec(spec: Spec, device: str, seeds: int) -> Iterator[Record]:
     """The records of every case in every dtype, and on a GPU of the compiled and graphed op."""
     where = environment(device)
@@ -114,12 +128,10 @@ def verify_spec(spec: Spec, device: str, seeds: int) -> Iterator[Record]:
             continue
         for dtype in spec.dtypes_of(case, interpreted=device == "cpu"):
             try:
-                yield from check_records(spec, case, dtype, device, seeds, **where)
+                with _alone(case):
+                    yield from check_records(spec, case, dtype, device, seeds, **where)
             except Exception as error:
                 yield failure(spec, case, dtype, device, error, **where)
-            if case.tail is not None:
-                # Workers share the GPU: what was large is given back at once.
-                torch.cuda.empty_cache()
     if device == "cuda":
         from verified_kernels.capture import check_capture
 

@@ -40,9 +40,11 @@ from torch import Tensor
 
 from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import (
+    affordable_stages,
     as_rows,
     check_affine,
     check_float,
+    launch_options,
     persistent_programs,
     wants_grad,
 )
@@ -51,19 +53,15 @@ from verified_kernels.partials import sum_partials
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 LONGEST_ROW_FORWARD = 32768
+ONE_TURN = 1 << 20  # programs a multiprocessor: more than there are blocks of rows
 # The accumulators of `_backward` and one row of x and dy fill the registers: rows of 32 KiB.
 LONGEST_ROW_BACKWARD_BYTES = 32768
 
 
 @triton.jit
-def _affine(w_ptr, b_ptr, cols, n_cols):
-    """The w and b [n_cols] of the columns `cols` in fp32; a b that is None counts as 0."""
-    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
-    if b_ptr is None:
-        b = tl.zeros_like(w)
-    else:
-        b = tl.load(b_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
-    return w, b
+def _column_values(ptr, cols, n_cols):
+    """The entries of a weight or bias [n_cols] at `cols`, in fp32."""
+    return tl.load(ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -93,7 +91,9 @@ def _forward(
     cols = tl.arange(0, BLOCK_N)[None, :]
     if STAGES > 1:
         # Kept for all of the program's rows.
-        w, b = _affine(w_ptr, b_ptr, cols, n_cols)
+        w = _column_values(w_ptr, cols, n_cols)
+        if b_ptr is not None:
+            b = _column_values(b_ptr, cols, n_cols)
     blocks = tl.cdiv(n_rows, BLOCK_M)
     for block in tl.range(tl.program_id(0), blocks, tl.num_programs(0), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
@@ -104,10 +104,14 @@ def _forward(
         centred = tl.where(cols < n_cols, x - mean, 0.0)  # [BLOCK_M, BLOCK_N]
         variance = tl.sum(centred * centred, axis=1)[:, None] / n_cols
         rstd = 1.0 / tl.sqrt(variance + eps)
+        # With one turn w and b are loaded late, to occupy no registers while the sums are taken.
         if STAGES == 1:
-            # Loaded late, so that w and b occupy no registers while the sums are taken.
-            w, b = _affine(w_ptr, b_ptr, cols, n_cols)
-        y = centred * rstd * w + b
+            w = _column_values(w_ptr, cols, n_cols)
+        y = centred * rstd * w
+        if b_ptr is not None:
+            if STAGES == 1:
+                b = _column_values(b_ptr, cols, n_cols)
+            y += b
         tl.store(y_ptr + rows * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=inside)
         if mean_ptr is not None:
             tl.store(mean_ptr + rows, mean, mask=rows < n_rows)
@@ -136,19 +140,19 @@ def _backward(
     """Fills dx [n_rows, n_cols], and partials dw, db [programs, n_cols] in fp32 (db may be None).
 
     dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with
-    HALVES = 2, half a row. Grid: (programs, HALVES), any number of programs; program p takes blocks
+    HALVES = 2, half a row. Grid: (HALVES, programs), any number of programs; program p takes blocks
     p, p + programs, ... of rows, and STAGES - 1 of them are being fetched ahead.
     """
     # This program handles its half of every num_programs-th block of BLOCK_M rows.
-    program, half = tl.program_id(0), tl.program_id(1)
+    half, program = tl.program_id(0), tl.program_id(1)
     cols = half * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
-    w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    w = _column_values(w_ptr, cols, n_cols)
     dw = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     db = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     if HALVES == 2:
         others = (1 - half) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
-        w_others = tl.load(w_ptr + others, mask=others < n_cols, other=0.0).to(tl.float32)
-    for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
+        w_others = _column_values(w_ptr, others, n_cols)
+    for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(1), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
         inside = (rows < n_rows) & (cols < n_cols)
         # Where dy is 0 nothing is added, so the padding needs no second mask here.
@@ -179,21 +183,30 @@ def _backward(
         tl.store(db_ptr + out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
 
 
-def forward_config(n_cols: int) -> tuple[int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor and stages of `_forward`."""
+def forward_config(n_cols: int) -> tuple[int, int, int, int, int, int | None]:
+    """For `_forward`: BLOCK_M, BLOCK_N, programs a multiprocessor, stages, warps, registers.
+
+    Measured on an H200. Short rows and the longest go through a persistent grid, which reads w
+    and b once; between them one turn a program is faster.
+    """
     block_n = triton.next_power_of_2(n_cols)
-    block_m = max(1, 1024 // block_n)
-    return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32), 1 << 20, 1
+    if block_n <= 2048:
+        return max(1, 2048 // block_n), block_n, 12, 3, 1, None
+    if block_n <= 4096:
+        return 1, block_n, ONE_TURN, 1, 4, None
+    if block_n <= 8192:
+        return 1, block_n, ONE_TURN, 1, 4, 128
+    return 1, block_n, 1, 3 if block_n <= 16384 else 2, block_n // 1024, None
 
 
 def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor, stages and halves of `_backward`."""
+    """For `_backward`: BLOCK_M, BLOCK_N, halves, programs a multiprocessor, stages, warps."""
     block_n = triton.next_power_of_2(n_cols)
     if block_n > 8192:
-        return 1, block_n // 2, 16, 1, 3, 2
-    block_m = max(1, 4096 // block_n)
-    num_warps = min(max(block_m * block_n // 1024, 4), 8)
-    return block_m, block_n, num_warps, 8 // num_warps, 3, 1
+        return 1, block_n // 2, 2, 1, 3, 8
+    if block_n > 2048:
+        return 1, block_n, 1, 8192 // block_n, 3, 8
+    return 4096 // block_n, block_n, 1, 2, 3, 4
 
 
 def _normalize(
@@ -211,7 +224,8 @@ def _normalize(
     if n_cols > LONGEST_ROW_FORWARD:
         normalize_long(x, weight, bias, y, mean, rstd, eps, centre=True)
         return y, mean, rstd
-    block_m, block_n, num_warps, per_multiprocessor, stages = forward_config(n_cols)
+    block_m, block_n, per_multiprocessor, stages, num_warps, registers = forward_config(n_cols)
+    stages = affordable_stages(stages, block_m * block_n * x.element_size(), x.device)
     _forward[(persistent_programs(n_rows, block_m, per_multiprocessor, x.device),)](
         x,
         weight,
@@ -226,7 +240,7 @@ def _normalize(
         block_m,
         block_n,
         stages,
-        num_warps=num_warps,
+        **launch_options(num_warps, registers),
     )
     return y, mean, rstd
 
@@ -242,10 +256,12 @@ def _gradients(
         return dx, torch.zeros((n_sums, n_cols), dtype=weight.dtype, device=x.device)
     if n_cols * x.element_size() > LONGEST_ROW_BACKWARD_BYTES:
         return dx, gradients_long(dy, x, weight, mean, rstd, dx, has_bias=has_bias)
-    block_m, block_n, num_warps, per_multiprocessor, stages, halves = backward_config(n_cols)
+    block_m, block_n, halves, per_multiprocessor, stages, num_warps = backward_config(n_cols)
+    tile_bytes = 2 * block_m * block_n * halves * per_multiprocessor * x.element_size()
+    stages = affordable_stages(stages, tile_bytes, x.device)
     programs = persistent_programs(n_rows, block_m, per_multiprocessor, x.device, halves)
     partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
-    _backward[(programs, halves)](
+    _backward[(halves, programs)](
         dy,
         x,
         weight,

@@ -34,6 +34,7 @@ from torch import Tensor
 
 from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import (
+    affordable_stages,
     as_rows,
     check_affine,
     check_float,
@@ -122,18 +123,18 @@ def _backward(
 
     dy, dh and h by row stride; dh, the gradient that reached h past the norm, may be None; rstd
     [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with HALVES = 2, half a row. Grid:
-    (programs, HALVES), any number of programs; program p takes blocks p, p + programs, ... of
+    (HALVES, programs), any number of programs; program p takes blocks p, p + programs, ... of
     rows, and STAGES - 1 of them are being fetched ahead.
     """
     # This program handles its half of every num_programs-th block of BLOCK_M rows.
-    program, half = tl.program_id(0), tl.program_id(1)
+    half, program = tl.program_id(0), tl.program_id(1)
     cols = half * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
     w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
     dw = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     if HALVES == 2:
         others = (1 - half) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
         w_others = tl.load(w_ptr + others, mask=others < n_cols, other=0.0).to(tl.float32)
-    for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES):
+    for block in tl.range(program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(1), num_stages=STAGES):
         rows = (block * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]).to(tl.int64)
         inside = (rows < n_rows) & (cols < n_cols)
         dy = tl.load(dy_ptr + rows * stride_dym + cols, mask=inside, other=0.0).to(tl.float32)
@@ -158,20 +159,20 @@ def _backward(
 
 
 def forward_config(n_cols: int) -> tuple[int, int, int]:
-    """BLOCK_M, BLOCK_N and num_warps of `_forward`."""
+    """BLOCK_M, BLOCK_N and num_warps of `_forward`: 64 elements a thread."""
     block_n = triton.next_power_of_2(n_cols)
-    block_m = max(1, 1024 // block_n)
-    return block_m, block_n, min(max(block_m * block_n // 1024, 1), 32)
+    block_m = max(1, 2048 // block_n)
+    return block_m, block_n, block_m * block_n // 2048
 
 
 def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
-    """BLOCK_M, BLOCK_N, num_warps, programs a multiprocessor, stages and halves of `_backward`."""
+    """For `_backward`: BLOCK_M, BLOCK_N, halves, programs a multiprocessor, stages, warps."""
     block_n = triton.next_power_of_2(n_cols)
     if block_n > 8192:
-        return 1, block_n // 2, 16, 1, 3, 2
-    block_m = max(1, 4096 // block_n)
-    num_warps = min(max(block_m * block_n // 1024, 4), 8)
-    return block_m, block_n, num_warps, 8 // num_warps, 3, 1
+        return 1, block_n // 2, 2, 1, 3, 8
+    if block_n > 2048:
+        return 1, block_n, 1, 8192 // block_n, 3, 8
+    return 4096 // block_n, block_n, 1, 1, 4, 4
 
 
 def _normalize(
@@ -219,10 +220,13 @@ def _gradients(
     if n_cols * h.element_size() > LONGEST_ROW_BACKWARD_BYTES:
         dw = gradients_long(dy, h, weight, None, rstd, dx, has_bias=False)
         return dx if dh is None else dx + dh, dw
-    block_m, block_n, num_warps, per_multiprocessor, stages, halves = backward_config(n_cols)
+    block_m, block_n, halves, per_multiprocessor, stages, num_warps = backward_config(n_cols)
+    # h and dy in whole rows, dh only where this program writes.
+    tile_bytes = (2 * halves + 1) * block_m * block_n * per_multiprocessor * h.element_size()
+    stages = affordable_stages(stages, tile_bytes, h.device)
     programs = persistent_programs(n_rows, block_m, per_multiprocessor, h.device, halves)
     partials = torch.empty((1, programs, n_cols), dtype=torch.float32, device=h.device)
-    _backward[(programs, halves)](
+    _backward[(halves, programs)](
         dy,
         dh,
         h,
@@ -406,8 +410,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="blocks after a program's first are skipped",
-            old="program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(0), num_stages=STAGES",
-            new="program, program + 1, tl.num_programs(0), num_stages=STAGES",
+            old="program, tl.cdiv(n_rows, BLOCK_M), tl.num_programs(1), num_stages=STAGES",
+            new="program, program + 1, tl.num_programs(1), num_stages=STAGES",
             cases=("rows past the last program", "rows of 4,096 on every multiprocessor"),
         ),
     ),

@@ -42,6 +42,7 @@ from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import (
     as_rows,
     check_float,
+    launch_options,
     normalized_dim,
     wants_grad,
 )
@@ -173,11 +174,17 @@ def _strided_backward(
         tl.store(dx_ptr + base + k * n_inner, dx.to(dx_ptr.dtype.element_ty), mask=inside)
 
 
-def row_config(n_cols: int) -> tuple[int, int, int]:
-    """BLOCK_M, BLOCK_N and num_warps for rows of n_cols: 32 elements a thread."""
+def row_config(n_cols: int, *, backward: bool) -> tuple[int, int, int, int | None]:
+    """BLOCK_M, BLOCK_N, num_warps and the most registers a thread may use, for rows of n_cols.
+
+    32 elements a thread; 64 from 16,384 columns on, in so few registers that several programs
+    share a multiprocessor and one loads while another sums.
+    """
     block_n = triton.next_power_of_2(n_cols)
+    if block_n >= 16384:
+        return 1, block_n, block_n // 2048, 128 if backward else 80
     block_m = max(1, 1024 // block_n)
-    return block_m, block_n, max(block_m * block_n // 1024, 1)
+    return block_m, block_n, max(block_m * block_n // 1024, 1), None
 
 
 def strided_config(n: int, n_inner: int) -> tuple[int, int, int]:
@@ -200,9 +207,16 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     n_outer, n, n_inner = _split(x, dim)
     if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
         rows = as_rows(x.reshape(n_outer, n))
-        block_m, block_n, num_warps = row_config(n)
+        block_m, block_n, num_warps, registers = row_config(n, backward=False)
         _rows_forward[(triton.cdiv(n_outer, block_m),)](
-            rows, y, rows.stride(0), n_outer, n, block_m, block_n, num_warps=num_warps
+            rows,
+            y,
+            rows.stride(0),
+            n_outer,
+            n,
+            block_m,
+            block_n,
+            **launch_options(num_warps, registers),
         )
         return y
     x = as_rows(x.reshape(n_outer, n * n_inner))
@@ -220,9 +234,17 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     n_outer, n, n_inner = _split(y, dim)
     if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
         dy = as_rows(dy.reshape(n_outer, n))
-        block_m, block_n, num_warps = row_config(n)
+        block_m, block_n, num_warps, registers = row_config(n, backward=True)
         _rows_backward[(triton.cdiv(n_outer, block_m),)](
-            y, dy, dx, dy.stride(0), n_outer, n, block_m, block_n, num_warps=num_warps
+            y,
+            dy,
+            dx,
+            dy.stride(0),
+            n_outer,
+            n,
+            block_m,
+            block_n,
+            **launch_options(num_warps, registers),
         )
         return dx
     block_k, block_i, num_warps = strided_config(n, n_inner)
