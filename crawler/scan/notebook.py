@@ -6,9 +6,11 @@ Lines that only IPython understands become comments; a cell that is still no Pyt
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +22,8 @@ MAX_NOTEBOOK_BYTES = 32 << 20
 
 MAX_CELLS = 5_000
 
-_MAGIC = re.compile(r"^([ \t]*)([%!?].*|.*\?\??)$")
-_ASSIGNED_MAGIC = re.compile(r"^([ \t]*[\w, .]+=[ \t]*)[%!].*$")
+_MAGIC = re.compile(r"^([ \t]*)(%{1,2}[A-Za-z_].*|!.*|\?{1,2}[\w.%]+|[\w.%]+\?{1,2})$")
+_ASSIGNED_MAGIC = re.compile(r"^([ \t]*[\w, .]+=[ \t]*)(?:%[A-Za-z_]|!).*$")
 _BODY_OF_CELL = re.compile(r"^%%(time|timeit|capture|prun|px)\b")
 
 
@@ -68,7 +70,8 @@ def _code_cells(notebook: Any) -> list[tuple[int, str]] | None:
     cells = notebook.get("cells")
     if cells is None and isinstance(notebook.get("worksheets"), list):
         sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
+        lists = (sheet.get("cells") for sheet in sheets)
+        cells = [cell for found in lists if isinstance(found, list) for cell in found]
     if not isinstance(cells, list):
         return None
     return list(_sources(cells[:MAX_CELLS]))
@@ -86,19 +89,39 @@ def _sources(cells: list[Any]) -> Iterator[tuple[int, str]]:
 
 
 def _python_of(source: str) -> str:
-    """Return the Python in a cell; each line of IPython's own becomes a comment or `None`."""
+    """Return the Python in a cell; what only IPython understands becomes a comment or `None`."""
     lines = source.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    if lines[first].startswith("%%") and not _BODY_OF_CELL.match(lines[first]):
-        return "\n".join("# " + line for line in lines)
-    return "\n".join(_python_line(line) for line in lines)
+    if lines[first].startswith("%%"):
+        if not _BODY_OF_CELL.match(lines[first]):
+            return "\n".join("# " + line for line in lines)
+        lines[first] = f"pass  # {lines[first]}"
+        source = "\n".join(lines)
+    return source if _is_python(source) else "\n".join(_python_lines(lines))
 
 
-def _python_line(line: str) -> str:
-    assigned = _ASSIGNED_MAGIC.match(line)
-    if assigned:
-        return assigned[1] + "None"
-    magic = _MAGIC.match(line)
-    if magic and not line.lstrip().startswith("#"):
-        return f"{magic[1]}pass  # {magic[2]}"
-    return line
+def _is_python(source: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _python_lines(lines: Iterable[str]) -> Iterator[str]:
+    is_continued = False
+    for line in lines:
+        assigned = _ASSIGNED_MAGIC.match(line)
+        magic = _MAGIC.match(line)
+        if is_continued:
+            yield f"# {line}"
+        elif assigned:
+            yield assigned[1] + "None"
+        elif magic:
+            yield f"{magic[1]}pass  # {magic[2]}"
+        else:
+            yield line
+        is_magic = is_continued or assigned is not None or magic is not None
+        is_continued = is_magic and line.endswith("\\")

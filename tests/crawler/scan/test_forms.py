@@ -1,5 +1,6 @@
 """Every way to make a function a kernel within one file."""
 
+
 from __future__ import annotations
 
 from pathlib import Path

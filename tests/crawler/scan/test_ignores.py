@@ -1,5 +1,6 @@
 """What looks like a kernel and is none."""
 
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,6 @@
 """A project's own ways around jit, across its files."""
 
+# ruff: noqa: E501 - the sources in these tables are read more easily unwrapped
 from __future__ import annotations
 
 from pathlib import Path
