@@ -197,6 +197,22 @@ def test_dimensions_are_a_word_of_their_own(db: Path) -> None:
     assert ask(db, "int") == []
 
 
+def test_the_ending_of_a_word_is_no_word(db: Path) -> None:
+    save(db, crawled(kernel("count_heads"), kernel("head_s_kernel"), kernel("max_n_kernel")))
+    with open_index(db) as con:
+        terms = dict(con.execute("SELECT word, term FROM search_words").fetchall())
+    assert terms["heads"] == terms["head"] == "head"
+
+
+def test_an_exact_op_comes_first(db: Path) -> None:
+    save(db, crawled(kernel("_kernel_a", path="x.py"), kernel("rms_norm_of_two", path="rms.py")))
+    with duckdb.connect(db) as con:
+        con.execute("UPDATE kernel_rows SET ops = ['rms_norm'] WHERE name = '_kernel_a'")
+        con.execute("UPDATE meta SET value = 'stale' WHERE key = 'search_version'")
+    save(db)
+    assert ask(db, "RMSNorm") == ["_kernel_a", "rms_norm_of_two"]
+
+
 def test_an_exact_name_comes_first(db: Path) -> None:
     save(
         db,
