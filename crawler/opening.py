@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 from platformdirs import user_cache_path
 
 from crawler.errors import EmptySnapshotError, TritonIndexError
-from crawler.github.states import Changed, Failed, Gone, Unchanged
+from crawler.github.states import (
+    Changed,
+    Failed,
+    GithubState,
+    Gone,
+    GoneReason,
+    Outcome,
+    Unchanged,
+)
 from crawler.models import (
     CrawledRepo,
     KnownRepo,
@@ -25,9 +33,9 @@ from crawler.models import (
     SourceKind,
     SourceRepo,
 )
+from crawler.pace import Pace
 from crawler.snapshot import open_snapshot
 from crawler.snapshot.select import select_files
-from crawler.sources import source_word
 
 if TYPE_CHECKING:
     from crawler.github.client import GithubClient
@@ -54,11 +62,13 @@ class Opener:
         cache: Path | None = None,
         environment: Mapping[str, str] = os.environ,
         on_wait: Callable[[str, float], None] = lambda why, seconds: None,
+        pace: Pace | None = None,
     ) -> None:
         """Take the cache folder, by default the user's, and where GitHub's address and token are.
 
         `on_wait` is told why and how long (seconds) before a rate limit is waited out.
         """
+        self._pace = pace or Pace()
         self._cache = cache or user_cache_path("triton-index")
         self._environment = environment
         self._on_wait = on_wait
@@ -81,23 +91,18 @@ class Opener:
             self._client.close()
 
     def open(
-        self, source: SourceRepo, known: KnownRepo | None, version: str
+        self, so_far: CrawledRepo, source: SourceRepo, known: KnownRepo | None, *, full: bool
     ) -> Opened | CrawledRepo:
         """Return the opened source, or, where there is nothing to read, how it ended.
 
-        `known` is what earlier crawls left of it, None to read it whatever that was; `version`
-        is the scanner's.
+        `so_far` is the source as failed, `known` what earlier crawls left of it. Content that is
+        unchanged is read again with `full`, or if another scanner read it.
         """
-        current = known if known is not None and known.scanner_version == version else None
-        so_far = CrawledRepo(
-            name=source.name,
-            location=source_word(source),
-            status=RepoStatus.FAILED,
-            scanner_version=version,
-        )
+        is_current = known is not None and known.scanner_version == so_far.scanner_version
+        current = known if is_current and not full else None
         try:
             if source.kind is SourceKind.GITHUB:
-                return self._open_github(source, current, so_far)
+                return self._open_github(so_far, source, known, current, full=full)
             snapshot = open_snapshot(source)
         except EmptySnapshotError:
             return replace(so_far, status=RepoStatus.EMPTY)
@@ -110,15 +115,22 @@ class Opener:
         return Opened(snapshot=snapshot, so_far=so_far)
 
     def _open_github(
-        self, source: SourceRepo, known: KnownRepo | None, so_far: CrawledRepo
+        self,
+        so_far: CrawledRepo,
+        source: SourceRepo,
+        known: KnownRepo | None,
+        current: KnownRepo | None,
+        *,
+        full: bool,
     ) -> Opened | CrawledRepo:
-        from crawler.github.probe import probe_repository
-
         if self._stopped is not None:
             return replace(so_far, error=f"{source.name}: left for the next run: {self._stopped}")
         client = self._connect()
         state = known.github if known is not None else None
-        found = probe_repository(client, source.name, state=state, ref=source.ref)
+        if state is not None and current is None:
+            # Which repository it is stays known; its content must come as if never seen.
+            state = replace(state, head=None, ref="")
+        found = _look(client, source, state, full=full)
         so_far = replace(so_far, requests=found.requests)
         match found:
             case Gone():
@@ -143,15 +155,21 @@ class Opener:
             renamed_from=found.renamed_from,
             metadata=found.metadata,
         )
-        if known is not None and known.commit == found.head:
+        if current is not None and current.commit == found.head:
             # Crawled before from a clone: GitHub's own word on this commit was all that lacked.
             return replace(
                 named, status=RepoStatus.UNCHANGED, commit=found.head, github=found.state
             )
-        return self._fetch(source, client, found, named)
+        return self._fetch(source, client, found, named, failed=so_far)
 
     def _fetch(
-        self, source: SourceRepo, client: GithubClient, found: Changed, named: CrawledRepo
+        self,
+        source: SourceRepo,
+        client: GithubClient,
+        found: Changed,
+        named: CrawledRepo,
+        *,
+        failed: CrawledRepo,
     ) -> Opened | CrawledRepo:
         from crawler.github.content import content_remote
         from crawler.github.probe import state_after
@@ -166,12 +184,14 @@ class Opener:
                 commit=found.head,
                 ref=source.ref,
                 selected=select_files(source.include, source.exclude),
+                limits=self._pace.fetch,
+                sleep=self._pace.sleep,
             )
         except EmptySnapshotError:
             return replace(named, status=RepoStatus.EMPTY, github=state_after(found, None))
         except TritonIndexError as error:
-            # Nothing of this look is stored: the next one must find the repository changed again.
-            return replace(named, name=source.name, renamed_from=None, error=str(error))
+            # Nothing of this look is stored: the next must find the repository changed again.
+            return replace(failed, error=str(error))
         state = state_after(found, snapshot.commit)
         return Opened(
             snapshot=snapshot, so_far=replace(named, commit=snapshot.commit, github=state)
@@ -186,6 +206,30 @@ class Opener:
             if self._client is None:
                 token = read_token(self._environment)
                 url = read_api_url(self._environment, token)
-                budget = RequestBudget(on_wait=self._on_wait)
-                self._client = GithubClient(url, token, budget=budget)
+                pace = self._pace
+                budget = RequestBudget(
+                    patience=pace.patience, sleep=pace.sleep, on_wait=self._on_wait
+                )
+                self._client = GithubClient(
+                    url,
+                    token,
+                    budget=budget,
+                    timeout=pace.answer,
+                    spacing=pace.spacing,
+                    sleep=pace.sleep,
+                )
             return self._client
+
+
+def _look(
+    client: GithubClient, source: SourceRepo, state: GithubState | None, *, full: bool
+) -> Outcome:
+    """Return what became of a repository; only a full crawl takes another of its name for it."""
+    from crawler.github.probe import probe_repository
+
+    found = probe_repository(client, source.name, state=state, ref=source.ref)
+    is_replaced = isinstance(found, Gone) and found.reason is GoneReason.REPLACED
+    if state is None or not full or not is_replaced:
+        return found
+    successor = probe_repository(client, state.name, ref=source.ref)
+    return replace(successor, requests=found.requests + successor.requests)

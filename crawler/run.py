@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crawler.errors import TritonIndexError
-from crawler.models import CrawledRepo, KnownState, RepoStatus, SourceRepo
+from crawler.models import CrawledRepo, KnownRepo, KnownState, RepoStatus, SourceRepo
 from crawler.opening import Opened, Opener
+from crawler.pace import Pace
 from crawler.pool import ScanPool
 from crawler.reading import Progress, read_snapshot
 from crawler.scan import SCANNER_VERSION
@@ -35,14 +36,16 @@ def crawl(
     on_progress: Progress | None = None,
     on_wait: Callable[[str, float], None] = lambda why, seconds: None,
     cache: Path | None = None,
+    pace: Pace | None = None,
 ) -> Iterator[CrawledRepo]:
     """Yield what each source gives, those first that were not looked at for longest.
 
     Several sources are fetched at a time and scanned in `jobs` processes; they are yielded one by
     one in an order that does not depend on which was faster. A source that fails is reported as
-    such and the others go on. With `full`, nothing that earlier crawls left behind is used.
+    such and the others go on. With `full`, nothing that earlier crawls left behind is used but
+    which repository each name stood for. `cache` is the folder for clones.
     """
-    with ScanPool(jobs) as pool, Opener(cache=cache, on_wait=on_wait) as opener:
+    with ScanPool(jobs) as pool, Opener(cache=cache, on_wait=on_wait, pace=pace) as opener:
         crawler = _Crawler(known, pool, opener, full=full, on_progress=on_progress)
         threads = ThreadPoolExecutor(max_workers=FETCHERS, thread_name_prefix="crawl")
         waiting: deque[Future[CrawledRepo]] = deque()
@@ -63,10 +66,16 @@ def _longest_unseen_first(sources: Sequence[SourceRepo], known: KnownState) -> I
     never = datetime.min.replace(tzinfo=UTC)
 
     def seen(source: SourceRepo) -> datetime:
-        before = known.repo(source.name)
+        before = _find_known(source, known)
         return before.crawled_at or never if before is not None else never
 
     yield from sorted(sources, key=seen)
+
+
+def _find_known(source: SourceRepo, known: KnownState) -> KnownRepo | None:
+    """Return what is known of a source by its name, or else by one that it had before."""
+    found = map(known.repo, (source.name, *source.formerly))
+    return next((repo for repo in found if repo is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +90,23 @@ class _Crawler:
 
     def crawl(self, source: SourceRepo) -> CrawledRepo:
         """Return what one source gives; whatever goes wrong is a status with its reason."""
-        version = scanner_version(source)
+        failed = CrawledRepo(
+            name=source.name,
+            location=source_word(source),
+            status=RepoStatus.FAILED,
+            scanner_version=scanner_version(source),
+        )
         try:
-            known = None if self.full else self.known.repo(source.name)
-            opened = self.opener.open(source, known, version)
-            return opened if isinstance(opened, CrawledRepo) else self.read(opened)
+            known = _find_known(source, self.known)
+            opened = self.opener.open(failed, source, known, full=self.full)
+            if isinstance(opened, CrawledRepo):
+                return opened
+            # Only what a look cost outlives a failure: the next must find all of it new again.
+            failed = replace(failed, requests=opened.so_far.requests)
+            return self.read(opened)
         except Exception as error:
             reason = str(error) if isinstance(error, TritonIndexError) else repr(error)
-            return CrawledRepo(
-                name=source.name,
-                location=source_word(source),
-                status=RepoStatus.FAILED,
-                scanner_version=version,
-                error=reason,
-            )
+            return replace(failed, error=reason)
 
     def read(self, opened: Opened) -> CrawledRepo:
         """Return the kernels of an opened source."""

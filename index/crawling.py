@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Protocol, cast
 
 from crawler.models import CrawledRepo, CrawlReport, RepoReport, RepoStatus, SourceRepo
+from crawler.pace import Pace
 from crawler.run import crawl
 from index.store import Store
 
@@ -33,8 +35,12 @@ def crawl_into(
     jobs: int | None,
     full: bool,
     progress: CrawlProgress,
+    cache: Path | None = None,
+    pace: Pace | None = None,
 ) -> CrawlReport:
     """Crawl the sources, save each as it comes, and return the report on all.
+
+    `cache` is the folder for clones, by default the user's.
 
     Raises:
         StoreError: the index cannot be written; what was saved before is safe.
@@ -48,6 +54,8 @@ def crawl_into(
         full=full,
         on_progress=progress.reading,
         on_wait=progress.waiting,
+        cache=cache,
+        pace=pace,
     )
     # Closed at once when it is cut short: its threads still ask the store.
     with closing(cast("Generator[CrawledRepo]", found)):

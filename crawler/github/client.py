@@ -24,14 +24,12 @@ from crawler.github.budget import RequestBudget
 from crawler.github.connection import BoundedConnection
 from crawler.github.errors import GithubError
 from crawler.github.token import Token
+from crawler.pace import ANSWER_SECONDS, SPACING_SECONDS
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS = 20.0
 RETRY_WAITS = (1.0, 4.0)
 """Seconds before the second and third try of a request that got no usable answer."""
-SPACING_SECONDS = 0.1
-"""GitHub counts 900 reads a minute as abuse; this stays below, whoever else uses the token."""
 MAX_SILENT = 9
 """After so many tries in a row that got no whole answer, GitHub counts as unreachable."""
 MAX_REFUSED = 3
@@ -67,7 +65,7 @@ class GithubClient:
         token: Token | None = None,
         *,
         budget: RequestBudget | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float = ANSWER_SECONDS,
         spacing: float = SPACING_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -191,7 +191,7 @@ class _Probe:
             raise _GoneError(
                 GoneReason.REPLACED,
                 f"the repository known by this name (id {known.id}) is gone, and another "
-                f"(id {found.id}) has taken its name; remove it from the index to take the new one",
+                f"(id {found.id}) has taken its name; crawl it with --full to take the new one",
             )
         raise _GoneError(GoneReason.MISSING, "GitHub has no such repository, or it is private")
 
