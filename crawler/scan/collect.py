@@ -447,8 +447,12 @@ class _Collector:
 
     def is_foreign(self, value: Value) -> bool:
         """Tell whether every name that the value rests on is Python's or a foreign package's."""
-        roots = list(self.roots(value, 0))
-        return bool(roots) and all(map(self.is_foreign_root, roots))
+        is_any = False
+        for root in self.roots(value, 0):
+            if not self.is_foreign_root(root):
+                return False
+            is_any = True
+        return is_any
 
     def is_foreign_root(self, root: Value) -> bool:
         match root:
@@ -472,7 +476,7 @@ class _Collector:
                 for option in value.options:
                     yield from self.roots(option, depth)
             case Global() if depth < 3 and value.name in self.module.names:
-                for bound in self.module.names[value.name]:
+                for bound in visible(self.module.names[value.name], value.line, value.arms):
                     if isinstance(bound.what, ast.expr):
                         inner = to_value(bound.what, self.module, bound.line, bound.arms)
                         yield from self.roots(inner, depth + 1)
@@ -576,11 +580,19 @@ class _Collector:
             case ast.Name():
                 value = name_value(function.id, scope, call.lineno, arms)
                 for option in value.options if isinstance(value, Choice) else (value,):
-                    if isinstance(option, Subscript):
-                        yield option.base
+                    yield from self.held_launcher(option)
             case ast.Attribute() if function.attr in _LAUNCH_METHODS and "grid" in keywords:
                 yield to_value(function.value, scope, call.lineno, arms)
         yield from self.handed_on(noted, keywords, kernels)
+
+    def held_launcher(self, value: Value) -> Iterator[Value]:
+        """Yield the kernel of a launcher that is held in a name: `launch = kernel[grid]`."""
+        if isinstance(value, Subscript):
+            yield value.base
+        elif isinstance(value, Global):
+            for bound in visible(self.module.names.get(value.name, ()), value.line, value.arms):
+                if isinstance(bound.what, ast.Subscript):
+                    yield to_value(bound.what.value, self.module, bound.line, bound.arms)
 
     def handed_on(
         self, noted: _Noted, keywords: set[str | None], kernels: set[int]

@@ -56,7 +56,8 @@ def parse_with_libcst(text: str) -> ast.Module | None:
         wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
         positions = wrapper.resolve(PositionProvider)
         return _Converter(positions, text).module(wrapper.module)
-    except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError, ValueError):
+    except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError, SyntaxError, ValueError):
+        # A syntax error of Python's own: libcst does not look into numbers and strings.
         return None
 
 

@@ -258,7 +258,7 @@ class Evaluator:
                     member = self.files[base.path].classes[base.index].members.get(value.name)
                     if member is not None:
                         found.extend(self.meanings(base.path, member, depth + 1))
-                case KernelOf() if value.name in ("fn", "jit_fn", "kernel"):
+                case FunctionAt() | KernelOf() if value.name in ("fn", "jit_fn", "kernel"):
                     found.append(base)
         return found
 

@@ -13,7 +13,7 @@ _GRID_CALL = re.compile(rb"\w\s*\[[^\]\n]{0,200}\]\s*\(")
 _DECORATOR = re.compile(rb"^[ \t]*@[ \t]*([\w.\x80-\xff]+)", re.MULTILINE)
 _FROM_IMPORT = re.compile(
     # A bracket ends a search for the end of another, so that no input is searched twice.
-    rb"^[ \t]*from[ \t]+[\w.\x80-\xff]+[ \t]+import\b((?:[ \t]*\([^()]*)|(?:[^\n\\]|\\.)*)",
+    rb"^[ \t]*from[ \t]+[\w.\x80-\xff]+[ \t]+import\b((?:[ \t]*\([^()]*)|(?:[^\n\\]+|\\.)*)",
     re.MULTILINE | re.DOTALL,
 )
 _IMPORTED = re.compile(rb"[\w\x80-\xff]+|\*")

@@ -39,8 +39,8 @@ MAX_VISIBLE = 64
 MAX_BEFORE = 1_000
 """How many bindings before a use are looked at; those on the other arms of a branch are unseen."""
 
-MAX_EFFORT = 500_000
-"""Expressions followed in one file: eighty times what the largest kernel file seen takes."""
+MAX_EFFORT = 200_000
+"""Expressions followed in one file: thirty times what the largest kernel file seen takes."""
 
 _DEFERRED_ARGS = frozenset({"fn", "func", "f", "kernel"})
 

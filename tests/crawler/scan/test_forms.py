@@ -1,6 +1,5 @@
 """Every way to make a function a kernel within one file."""
 
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,6 +1,5 @@
 """What looks like a kernel and is none."""
 
-
 from __future__ import annotations
 
 from pathlib import Path
