@@ -22,7 +22,8 @@ from crawler.scan import scan_file
 from crawler.scan.result import Unreadable, encode_result, to_result
 
 FILE_SECONDS = 20
-"""A kernel file takes milliseconds; what takes this long is not worth waiting for."""
+"""A kernel file takes milliseconds, a whole batch a second or two; what takes this long is not
+worth waiting for."""
 
 BATCH_BYTES = 1 << 20
 BATCH_FILES = 64
@@ -62,9 +63,10 @@ def scan_batch(tasks: Sequence[ScanTask]) -> list[Scanned]:
 class ScanPool:
     """A pool of scanning processes, started when first needed; many threads may share it."""
 
-    def __init__(self, jobs: int | None = None) -> None:
+    def __init__(self, jobs: int | None = None, *, file_seconds: float = FILE_SECONDS) -> None:
         """Prepare a pool of `jobs` processes, by default one for each processor."""
         self.jobs = jobs or default_jobs()
+        self.file_seconds = file_seconds
         self._pool: ProcessPool | None = None
         self._starting = Lock()
 
@@ -96,8 +98,9 @@ class ScanPool:
                 yield from self._collect(running, retry)
         while running:
             yield from self._collect(running, retry)
-        for task in retry:
-            yield self._alone(task)
+        alone = [(task, self._submit([task])) for task in retry]
+        for task, future in alone:
+            yield self._scanned_alone(task, future)
 
     def _submit(self, batch: list[ScanTask]) -> Future[list[Scanned]]:
         with self._starting:
@@ -106,7 +109,7 @@ class ScanPool:
                 context = multiprocessing.get_context("spawn")
                 self._pool = ProcessPool(max_workers=self.jobs, context=context)
         future: Future[list[Scanned]] = self._pool.schedule(
-            scan_batch, args=(batch,), timeout=FILE_SECONDS + len(batch)
+            scan_batch, args=(batch,), timeout=self.file_seconds
         )
         return future
 
@@ -121,11 +124,11 @@ class ScanPool:
             except Exception:
                 retry.extend(batch)
 
-    def _alone(self, task: ScanTask) -> Scanned:
+    def _scanned_alone(self, task: ScanTask, future: Future[list[Scanned]]) -> Scanned:
         try:
-            return self._submit([task]).result()[0]
+            return future.result()[0]
         except TimeoutError:
-            reason = f"took longer than {FILE_SECONDS} s to scan"
+            reason = f"took longer than {self.file_seconds} s to scan"
         except ProcessExpired:
             reason = "crashed the parser"
         except Exception as error:
