@@ -64,8 +64,9 @@ def parse_with_libcst(text: str) -> ast.Module | None:
 class _Converter:
     def __init__(self, positions: Mapping[cst.CSTNode, Any], text: str) -> None:
         self.positions = positions
-        lines = () if text.isascii() else enumerate(text.split("\n"), start=1)
-        self.wide_lines = {number: line for number, line in lines if not line.isascii()}
+        is_plain = text.isascii() and "\f" not in text
+        lines = () if is_plain else enumerate(text.split("\n"), start=1)
+        self.odd_lines = {n: s for n, s in lines if not s.isascii() or s.startswith("\f")}
 
     def at(self, node: ast.AST, origin: cst.CSTNode) -> Any:
         """Return the node with the position of what it was made from."""
@@ -77,9 +78,12 @@ class _Converter:
         return node
 
     def column(self, position: CodePosition) -> int:
-        """Return a column in bytes; libcst counts characters."""
-        line = self.wide_lines.get(position.line)
-        return position.column if line is None else len(line[: position.column].encode())
+        """Return a column in bytes; libcst counts characters, after a line's first form feeds."""
+        line = self.odd_lines.get(position.line)
+        if line is None:
+            return position.column
+        feeds = len(line) - len(line.lstrip("\f"))
+        return len(line[: position.column + feeds].encode())
 
     # Statements.
 
