@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from crawler.models import Param, ParamKind, RepoStatus
@@ -293,6 +294,37 @@ def test_without_an_index_the_next_step_is_told(cli: Cli, words: list[str]) -> N
         f"triton-index: {cli.db}: no index here yet; make it with "
         f"`triton-index --db {cli.db} crawl SOURCE`\n"
     )
+
+
+@pytest.mark.parametrize("words", [["search", "x"], ["sql", "SELECT 1"], ["crawl", "."]])
+def test_a_file_that_is_no_index_of_ours_is_one_line(cli: Cli, words: list[str]) -> None:
+    for content, message in (
+        (b"not a database", "not a DuckDB database; name another file with --db"),
+        (newer_index(cli.db.with_name("newer.duckdb")), "newer than this program's"),
+    ):
+        cli.db.write_bytes(content)
+        assert cli(*words) == 2
+        assert (cli.out, cli.err.count("\n")) == ("", 1)
+        assert cli.err.startswith(f"triton-index: {cli.db}: ")
+        assert message in cli.err
+        assert cli.db.read_bytes() == content
+
+
+def newer_index(path: Path) -> bytes:
+    save(path, crawled(kernel()))
+    with duckdb.connect(path) as con:
+        con.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+    return path.read_bytes()
+
+
+def test_a_folder_is_no_index(cli: Cli, tmp_path: Path) -> None:
+    cli.db = tmp_path
+    for words in (["search", "x"], ["crawl", "."]):
+        assert cli(*words) == 2
+        assert (
+            cli.err
+            == f"triton-index: {tmp_path}: a folder, not an index file; name a file with --db\n"
+        )
 
 
 def test_debug_shows_where(library: Cli) -> None:

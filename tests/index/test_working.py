@@ -236,7 +236,7 @@ def test_what_another_program_wrote_and_did_not_close_is_kept(db: Path) -> None:
 
 
 FULL_DISK = """
-import resource, sys
+import random, resource, sys
 from pathlib import Path
 from index.errors import StoreError
 from index.store import Store
@@ -247,7 +247,7 @@ try:
     with Store.open_for_writing(Path(sys.argv[1])) as store:
         run = store.begin_run()
         for repo in range(50):
-            source = "".join(chr(97 + (n * n + repo) % 23) for n in range(300_000))
+            source = random.Random(repo).randbytes(150_000).hex()
             store.save(crawled(kernel(repo=f"r/{repo}", source=source)), run)
 except StoreError as error:
     print(error)
