@@ -43,7 +43,7 @@ def rescales_by_running_max(source: str) -> bool:
         if copy is not None:
             copies.add((copy[1], copy[2]))
     return any(
-        old != new and (old in olds[new] or (old, new) in copies)
+        old in olds[new] or (old, new) in copies
         for old, new in _RESCALE.findall(text)
         if new in olds
     )

@@ -33,8 +33,6 @@ _CLAUSE_END = re.compile(
     re.IGNORECASE,
 )
 _FOLDERS_UP = 3
-MAX_FROM_CONTEXT = 2
-"""A launcher that speaks of more ops has kernels for each, and does not tell which is which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +196,13 @@ def _hear_context(
     elif named:
         # `copy_func` launched by `flip` is a flip; `clamp_func_max` launched by `clamp_max` clamps.
         around = launched or {op for op in _meanings(paths) if _may_compute(kernel, op)}
-        heard = named & around or around or named
+        heard = named & around or _of_one_mind(around, agreed, own) or named
         for op in named - heard:
             del case.reasons[op]
     else:
         strong = _meanings(launchers, strong=True) | agreed
         heard = strong or (_meanings(paths, strong=True) if own.silent else set())
-        heard = {op for op in heard if _may_compute(kernel, op)}
-        if len(heard) > MAX_FROM_CONTEXT:
-            heard &= agreed
+        heard = _of_one_mind({op for op in heard if _may_compute(kernel, op)}, agreed, own)
     for context in (*launchers, *paths):
         for phrases, weight in (
             (context.reading.strong, context.strong),
@@ -216,6 +212,18 @@ def _hear_context(
                 if phrase.meaning in heard and weight:
                     reason = f"its {context.place} {context.name} says {phrase.text!r}"
                     case.say(phrase.meaning, weight, reason)
+
+
+def _of_one_mind(ops: set[str], agreed: set[str], own: Reading) -> set[str]:
+    """Return the ops of the context that are the kernel's own, none where that is open.
+
+    A launcher that speaks of several ops may have a kernel for each. What the file says too is
+    taken; of several such, only where the kernel's name says nothing that would tell it apart.
+    """
+    if len(ops) <= 1:
+        return ops
+    both = ops & agreed
+    return both if len(both) <= 1 or own.silent else set()
 
 
 def _meanings(contexts: Iterable[_Context], *, strong: bool = False) -> set[str]:

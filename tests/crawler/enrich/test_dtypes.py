@@ -17,7 +17,7 @@ from tests.crawler.enrich.kernels import bare, scanned
         ("a.to(tl.int64) + tl.arange(0, 8).to(tl.int32)", ()),
         ("a.to(tl.int8)", ("int8",)),
         ("tl.dot_scaled(a, a, 'e2m1', a, a, 'e4m3')", ("float8", "float4")),
-        ("print('e2m1')", ()),
+        ("tl.device_print('e2m1')", ()),
         ("tl.zeros((1,), a.dtype)", ()),
     ],
 )

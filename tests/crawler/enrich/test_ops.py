@@ -79,7 +79,8 @@ def test_a_class_that_launches_it_speaks_too() -> None:
 
 
 def test_a_specific_name_is_not_overruled_by_its_file() -> None:
-    assert names(bare("_rms_norm_kernel", path="ops/layer_norm.py")) == {"rms_norm"}
+    kernel = bare("_rms_norm_kernel", path="ops/softmax.py", launchers=["m.py::softmax"])
+    assert names(kernel) == {"rms_norm"}
 
 
 def test_a_general_name_gives_way_to_its_launcher() -> None:
@@ -246,7 +247,7 @@ def test_every_aten_name_stands_for_one_op() -> None:
 
 
 def test_the_sample_of_the_wild_is_right() -> None:
-    """100 kernels drawn at random, each judged by reading its code; only facts are kept."""
+    """Two draws of 100 kernels at random, judged one by one; of each only facts are kept."""
     pairs = right = known = found_some = 0
     for line in SAMPLE.read_text(encoding="utf-8").splitlines():
         facts = json.loads(line)
@@ -266,6 +267,6 @@ def test_the_sample_of_the_wild_is_right() -> None:
         right += len(found & set(facts["ops"]))
         known += bool(facts["ops"])
         found_some += bool(found and facts["ops"])
-    assert pairs > 100
+    assert pairs > 200
     assert right / pairs >= 0.95
     assert found_some / known >= 0.85
