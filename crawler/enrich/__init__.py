@@ -1,0 +1,1 @@
+"""What is told of a kernel beyond its code: one module an enrichment, each pure."""

@@ -1,0 +1,131 @@
+"""Which release of Triton has which name and keyword: the table in `crawler/data`.
+
+A set of releases is an integer whose bit `i` stands for `ApiTable.releases[i]`, so that many uses
+are combined with `&` and `|`. The file is JSON with one name a line:
+
+    "dot": ["2.0.0-", {"2.0.0-": "allow_tf32 input other", "2.2.0-": "acc"}]
+
+A range `a-b` is closed, `a-` goes on to the newest release; `**` among the keywords takes any. A
+name with a range alone is no function, or one whose keywords cannot be known. Under the name ""
+stands the module itself. `scripts/triton_api_table.py` makes the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+ANY_KEYWORD = "**"
+TABLE_NAME = "triton_api.json"
+Row = str | list[str | dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSymbol:
+    """A name of Triton's: the releases that have it and, for a function, each of its keywords."""
+
+    releases: int
+    keywords: Mapping[str, int] | None = None
+
+    def with_keyword(self, keyword: str) -> int:
+        """Return the releases in which the name takes this keyword; all where that is unknown."""
+        if self.keywords is None:
+            return self.releases
+        return self.keywords.get(keyword, 0) | self.keywords.get(ANY_KEYWORD, 0)
+
+
+class ApiTable:
+    """The names of Triton's modules over its releases, oldest first."""
+
+    def __init__(self, releases: tuple[str, ...], modules: Mapping[str, Mapping[str, Row]]) -> None:
+        self.releases = releases
+        self.all = (1 << len(releases)) - 1
+        """The set of every release."""
+        self._modules = modules
+        self._place = {release: place for place, release in enumerate(releases)}
+
+    def modules(self) -> Iterator[tuple[str, str, ApiSymbol]]:
+        """Yield every row: module, name in it ("" for itself), and what is known of it."""
+        for module, rows in self._modules.items():
+            for name in rows:
+                yield module, name, self._symbol(rows[name])
+
+    def find(self, name: str) -> tuple[str, ApiSymbol] | None:
+        """Return the longest part of a dotted name that the table knows, and what it knows.
+
+        `triton.language.float32.primitive_bitwidth` gives `triton.language.float32`. A name that
+        no release ever had gives None, even where its module is known.
+        """
+        module = name
+        while module and module not in self._modules:
+            module = module.rpartition(".")[0]
+        if not module:
+            return None
+        rows, rest = self._modules[module], name[len(module) + 1 :]
+        if not rest:
+            return module, self._symbol(rows[""])
+        while rest and rest not in rows:
+            rest = rest.rpartition(".")[0]
+        return (f"{module}.{rest}", self._symbol(rows[rest])) if rest else None
+
+    def since(self, release: str) -> int:
+        """Return the set of a release and all later ones."""
+        return self.all & ~((1 << self._place[release]) - 1)
+
+    def parse_ranges(self, text: str) -> int:
+        """Return the set of releases that `2.1.0-2.3.1, 3.4.0-` means."""
+        found = 0
+        for part in text.split(", "):
+            first, dash, last = part.partition("-")
+            start = self._place[first]
+            end = self._place[last] if last else (len(self.releases) - 1 if dash else start)
+            found |= (1 << (end + 1)) - (1 << start)
+        return found
+
+    def format_ranges(self, found: int) -> str:
+        """Return a set of releases as text; what `parse_ranges` reads."""
+        parts, start = [], None
+        for place in range(len(self.releases) + 1):
+            has = place < len(self.releases) and found >> place & 1
+            if has and start is None:
+                start = place
+            elif not has and start is not None:
+                parts.append(self._range(start, place - 1))
+                start = None
+        return ", ".join(parts)
+
+    def _range(self, start: int, end: int) -> str:
+        first = self.releases[start]
+        if end == len(self.releases) - 1:
+            return f"{first}-"
+        return first if start == end else f"{first}-{self.releases[end]}"
+
+    def _symbol(self, row: Row) -> ApiSymbol:
+        if isinstance(row, str):
+            return ApiSymbol(self.parse_ranges(row))
+        ranges, keywords = row
+        assert isinstance(ranges, str) and isinstance(keywords, dict)
+        return ApiSymbol(
+            self.parse_ranges(ranges),
+            {
+                name: found
+                for text, names in keywords.items()
+                for found in (self.parse_ranges(text),)
+                for name in names.split()
+            },
+        )
+
+
+def parse_table(text: str) -> ApiTable:
+    """Return the table that a file of this text holds."""
+    data = json.loads(text)
+    return ApiTable(tuple(data["releases"]), data["modules"])
+
+
+@cache
+def load_table() -> ApiTable:
+    """Return the bundled table; read once a process, when it is first needed."""
+    return parse_table((files("crawler") / "data" / TABLE_NAME).read_text("utf-8"))
