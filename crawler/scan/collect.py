@@ -657,5 +657,21 @@ def _pairs(
         and len(value.elts) == len(targets)
         and not any(isinstance(e, ast.Starred) for e in (*targets, *value.elts))
     )
+    asked_for = _asked_for(value)
     for position, target in enumerate(targets):
-        yield target, value.elts[position] if matches else None  # type: ignore[union-attr]
+        if matches:
+            yield target, value.elts[position]  # type: ignore[union-attr]
+        elif asked_for is not None and isinstance(target, ast.Name) and target.id == asked_for:
+            # `_, triton = safe_import("triton")`
+            yield target, value
+        else:
+            yield target, None
+
+
+def _asked_for(value: ast.expr | None) -> str | None:
+    """Return the last part of the name that a call is given as its first argument."""
+    if isinstance(value, ast.Call) and value.args:
+        first = value.args[0]
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            return first.value.rpartition(".")[2]
+    return None

@@ -26,11 +26,13 @@ from crawler.scan.facts import (
 )
 from crawler.scan.modules import ModuleMap
 from crawler.scan.names import (
+    HANDED_ON,
     HANDS_ON_NAMES,
     JIT_NAMES,
     LANGUAGE_ROOTS,
     PARTIAL_NAMES,
     WRAPS_KERNEL_NAMES,
+    is_foreign_package,
 )
 from crawler.scan.scope import visible
 
@@ -192,7 +194,7 @@ class Evaluator:
             members = self._member(target, name, depth) if target and name else ()
             return (special, *(m for m in members if isinstance(m, FunctionAt)))
         if target is None or (target == path and name is None):
-            return (Outside(full),)
+            return (Outside(_handed_on(value) or full),)
         if name is None:
             return (Module(target, full),)
         return self._member(target, name, depth) or (Outside(full),)
@@ -380,6 +382,16 @@ class Evaluator:
                     if inner is not None:
                         return inner
         return None
+
+
+def _handed_on(value: Import) -> str | None:
+    """Return what of Triton's another package hands on: `from vllm.triton_utils import tl`.
+
+    Where that package is not at hand, the name that it gives away under is all there is to go by.
+    """
+    if value.level or is_foreign_package(value.module):
+        return None
+    return HANDED_ON.get(value.name or "")
 
 
 def _special(full: str) -> Meaning | None:

@@ -39,6 +39,9 @@ LANGUAGE_ROOTS = ("triton.language", "triton.experimental.gluon.language")
 CUSTOMARY_ALIASES = {"tl": "triton.language", "gl": "triton.experimental.gluon.language"}
 """What a name means by custom, where a file gets it from somewhere that cannot be followed."""
 
+HANDED_ON = CUSTOMARY_ALIASES | {"triton": "triton", "gluon": "triton.experimental.gluon"}
+"""Names that a package hands on from Triton as they are, often behind a check that it is there."""
+
 _FOREIGN_PACKAGES = frozenset(
     "abc aiohttp argparse ast asyncio attr attrs builtins cachetools click collections "
     "contextlib copy cupy cutlass dataclasses einops enum fastapi flask functools helion "

@@ -294,15 +294,21 @@ def _call_value(
 
 
 def _dynamic_import(callee: Value, node: ast.Call) -> Import | None:
+    """Return the import that a call amounts to: `import_module(...)`, `importorskip("triton")`."""
+    first = node.args[0] if node.args else None
+    if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+        return None
     is_import = (
         callee == Attribute(Import(0, "importlib"), "import_module")
         or callee == Import(0, "importlib", "import_module")
         or (isinstance(callee, Global) and callee.name == "__import__")
     )
-    if not is_import or not node.args:
+    # Projects have importers of their own; that one is asked for Triton by name says enough.
+    if not is_import and not (
+        isinstance(callee, (Attribute, Import, Global))
+        and "import" in (callee.name or "")
+        and first.value.partition(".")[0] == "triton"
+    ):
         return None
-    first = node.args[0]
-    if isinstance(first, ast.Constant) and isinstance(first.value, str):
-        level = len(first.value) - len(first.value.lstrip("."))
-        return Import(level, well_formed(first.value[level:]))
-    return None
+    level = len(first.value) - len(first.value.lstrip("."))
+    return Import(level, well_formed(first.value[level:]))

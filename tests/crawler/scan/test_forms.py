@@ -713,6 +713,21 @@ PLACES = (
         "make.<locals>.add#3",
     ),
     finds(
+        "one name for two things on two branches, each used on its own",
+        """
+        if CUDA:
+            from triton import jit
+
+            @jit
+            def add(x): pass
+        else:
+            from numba import jit
+
+            @jit
+            def other(x): pass
+        """,
+    ),
+    finds(
         "a definition that is no kernel takes no number",
         """
         import triton

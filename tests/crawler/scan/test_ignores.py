@@ -38,7 +38,6 @@ FOREIGN = (
     decorated("mlx", "import mlx.core as mx", "@mx.jit"),
     decorated("a package that is no Triton", "import triton_pre_mlir as triton", "@triton.jit"),
     decorated("a package whose name only begins so", "import tritonclient as t", "@t.jit"),
-    decorated("a submodule of a package with the name", "from mine import triton", "@triton.jit"),
     decorated("jit of a package that is not here", "from mine.ops import jit", "@jit"),
     decorated("a compile-time function", "import triton", "@triton.constexpr_function"),
     decorated("an aggregate", "from triton.language.core import _aggregate as a", "@a"),
