@@ -8,6 +8,7 @@ change of these rules takes effect with the next crawl.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -141,25 +142,28 @@ def _learn_words(con: duckdb.DuckDBPyConnection, staging: Staging) -> dict[str, 
     Returns the term of each word.
     """
     con.execute(_COUNTED)
-    counts = dict(con.execute("SELECT word, n FROM counted").fetchall())
+    counts = Counter(dict(con.execute("SELECT word, n FROM counted").fetchall()))
     splits: dict[str, tuple[str, ...]] = {}
     for joined, *parts in con.execute(_WRITTEN_APART).fetchall():
         split = tuple(part for part in parts if part is not None)
         if _is_split(split):
             splits.setdefault(joined, split)
+    for word in list(counts):
+        if dimensions := DIMENSIONS.fullmatch(word):
+            splits[word] = dimensions.groups()
+            counts.update(dict.fromkeys(splits[word], counts[word]))
     terms: dict[str, str] = {}
 
     def compare_by(word: str) -> str:
         if word not in terms:
-            dimensions = DIMENSIONS.fullmatch(word)
-            parts = dimensions.groups() if dimensions else splits.get(word)
+            parts = splits.get(word)
             terms[word] = JOINT.join(map(compare_by, parts)) if parts else term(word)
         return terms[word]
 
     staging.load(
         "learned",
         (
-            {"word": word, "term": compare_by(word), "n": counts.get(word, 0)}
+            {"word": word, "term": compare_by(word), "n": counts[word]}
             for word in sorted(counts.keys() | splits.keys())
         ),
         {"word": "VARCHAR", "term": "VARCHAR", "n": "INTEGER"},

@@ -89,7 +89,9 @@ def test_what_nothing_fills_yet_is_null_or_empty(db: Path) -> None:
 
 def test_files_can_be_read_by_older_releases_of_duckdb(blank: Path) -> None:
     with duckdb.connect(blank) as con:
-        (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchone()
+        ((tags,),) = con.execute(
+            "SELECT tags FROM duckdb_databases() WHERE NOT internal"
+        ).fetchall()
     assert tags["storage_version"].startswith("v1.2")
 
 

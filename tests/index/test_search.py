@@ -14,7 +14,7 @@ from index.search import Found, Sort, search
 from tests.index.samples import body, crawled, kernel, names, save
 
 # Sources that spell the same things differently: qualname, path, further facts.
-LIBRARY = {
+LIBRARY: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "apart/apart": [
         ("rms_norm_kernel", "ops/rms_norm.py", {}),
         ("layer_norm_fwd_kernel", "ops/layer_norm.py", {}),
@@ -195,6 +195,12 @@ def test_dimensions_are_a_word_of_their_own(db: Path) -> None:
     assert ask(db, "conv 2d") == ask(db, "Conv2d") == ask(db, "conv2d")
     assert ask(db, "conv2d")[0] == "conv2d_kernel"
     assert ask(db, "int") == []
+
+
+def test_a_word_that_only_stands_before_dimensions_is_found(db: Path) -> None:
+    save(db, crawled(kernel("conv2d_kernel"), kernel("pad1d")))
+    assert ask(db, "conv") == ask(db, "convolutions") == ["conv2d_kernel"]
+    assert ask(db, "2d conv")[0] == "conv2d_kernel"
 
 
 def test_the_ending_of_a_word_is_no_word(db: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -39,13 +40,13 @@ print("published", flush=True)
 """
 
 
-def start(code: str, *arguments: str | Path, **more: object) -> subprocess.Popen[str]:
+def start(code: str, *arguments: str | Path, **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,  # type: ignore[call-overload]
+        **more,
     )
 
 
