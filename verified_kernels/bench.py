@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from verified_kernels.records import Pass, Timing
 from verified_kernels.spec import DTYPES, Arguments, Case, Spec
 
 REPEATS = 40
+WARM_UP = 500  # flushes, about 50 ms: an idle GPU's clocks need a while to rise
 OWN = "triton"  # the provider's name in `spread`
 
 Call = Callable[[], Any]
@@ -33,13 +34,8 @@ def copy_bandwidth() -> float:
     source = torch.empty(1 << 29, dtype=torch.float32, device="cuda").normal_()
     target = torch.empty_like(source)
     # In a graph the copy would be a memcpy node, which can go another way than the kernel.
-    events = _events()
-    for start, end in events:
-        start.record()
-        target.copy_(source)
-        end.record()
-    torch.cuda.synchronize()
-    return 2 * source.numel() * 4 / _percentiles_of(events).median / 1e6
+    timing = time_queued({"copy": lambda: target.copy_(source)}, _Flush())["copy"]
+    return 2 * source.numel() * 4 / timing.median / 1e6
 
 
 def _events() -> list[tuple[torch.cuda.Event, torch.cuda.Event]]:
@@ -70,42 +66,49 @@ def _percentiles(times: list[float]) -> Timing:
     return Timing(p20=fifths[0], median=statistics.median(times), p80=fifths[3])
 
 
-def time_graph(call: Call, flush: _Flush) -> Timing:
-    """Milliseconds of one replay of `call`, which runs on the current stream."""
+def captured(call: Call) -> Call:
+    """A replay of what `call` launches on the current stream, which must not be the default."""
     stream = torch.cuda.current_stream()
-    if stream == torch.cuda.default_stream():
-        stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            call()
-        stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            call()
-        events = _events()
-        graph.replay()
-        for start, end in events:
-            flush()
-            start.record()
-            graph.replay()
-            end.record()
-        stream.synchronize()
-    return _percentiles_of(events)
-
-
-def time_plain(call: Call, flush: _Flush) -> Timing:
-    """Milliseconds from the call on an idle GPU to the end of its work."""
-    times = []
     for _ in range(3):
         call()
-    for _ in range(REPEATS):
-        flush()
-        torch.cuda.synchronize()
-        begin = time.perf_counter()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
         call()
-        torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - begin))
-    return _percentiles(times)
+    return graph.replay
+
+
+def time_queued(calls: Mapping[str, Call], flush: _Flush) -> dict[str, Timing]:
+    """Milliseconds of GPU time of each call, in turns, so that clocks and heat favour none."""
+    events = {name: _events() for name in calls}
+    for _ in range(WARM_UP):
+        flush()
+    for call in calls.values():
+        call()
+    for turn in range(REPEATS):
+        for name, call in calls.items():
+            start, end = events[name][turn]
+            flush()
+            start.record()
+            call()
+            end.record()
+    torch.cuda.synchronize()
+    return {name: _percentiles_of(pairs) for name, pairs in events.items()}
+
+
+def time_plain(calls: Mapping[str, Call], flush: _Flush) -> dict[str, Timing]:
+    """Milliseconds from each call on an idle GPU to the end of its work, in turns."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(REPEATS):
+        for name, call in calls.items():
+            call()
+            flush()
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            call()
+            torch.cuda.synchronize()
+            times[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: _percentiles(values) for name, values in times.items()}
 
 
 def _providers(spec: Spec) -> dict[str, Callable[..., Any]]:
@@ -166,21 +169,27 @@ def time_case(spec: Spec, case: Case, dtype: str) -> dict[Pass, dict[str, Any]]:
     _keep_buffers()
     torch.compiler.reset()
     flush = _Flush()
-    spread: dict[Pass, dict[str, Timing]] = {p: {} for p in Pass}
-    plain: dict[Pass, dict[str, float]] = {p: {} for p in Pass}
-    stream = torch.cuda.Stream()
-    for name, provider in _providers(spec).items():
-        try:
-            with torch.cuda.stream(stream):
-                arguments = _arguments(spec, case, dtype)
-                for direction, call in _calls(spec, provider, arguments).items():
-                    spread[direction][name] = time_graph(call, flush)
-                    plain[direction][name] = time_plain(call, flush).median
-        except Exception as error:
-            if name == OWN:
-                raise
-            sys.stderr.write(f"{spec.name}, {case.id}: no times of {name}: {error}\n")
-    return {p: _fields(spec, case, dtype, p, spread[p], plain[p]) for p in Pass if spread[p]}
+    plain: dict[Pass, dict[str, Call]] = {p: {} for p in Pass}
+    graphs: dict[Pass, dict[str, Call]] = {p: {} for p in Pass}
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for name, provider in _providers(spec).items():
+            try:
+                for direction, call in _calls(
+                    spec, provider, _arguments(spec, case, dtype)
+                ).items():
+                    graphs[direction][name] = captured(call)
+                    plain[direction][name] = call
+            except Exception as error:
+                if name == OWN:
+                    raise
+                sys.stderr.write(f"{spec.name}, {case.id}: no times of {name}: {error}\n")
+        return {
+            p: _fields(
+                spec, case, dtype, p, time_queued(graphs[p], flush), time_plain(plain[p], flush)
+            )
+            for p in Pass
+            if graphs[p]
+        }
 
 
 def _fields(
@@ -189,7 +198,7 @@ def _fields(
     dtype: str,
     direction: Pass,
     spread: dict[str, Timing],
-    plain: dict[str, float],
+    plain: dict[str, Timing],
 ) -> dict[str, Any]:
     cost = spec.cost(case, DTYPES[dtype].itemsize)
     forward = direction is Pass.FORWARD
@@ -198,7 +207,7 @@ def _fields(
         "peers": {name: timing.median for name, timing in spread.items() if name != OWN},
         "bytes": cost.forward_bytes if forward else cost.backward_bytes,
         "flops": cost.forward_flops if forward else cost.backward_flops,
-        "plain_ms": plain[OWN],
-        "plain_peers": {name: ms for name, ms in plain.items() if name != OWN},
+        "plain_ms": plain[OWN].median,
+        "plain_peers": {name: timing.median for name, timing in plain.items() if name != OWN},
         "spread": spread,
     }

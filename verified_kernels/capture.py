@@ -34,7 +34,8 @@ def check_capture(spec: Spec) -> Iterator[tuple[Case, str, Outcome]]:
     checks: list[tuple[str, Run]] = [("in a CUDA graph", lambda a: _graphed(plain, a, spec, case))]
     if spec.compiles:
         torch.compiler.reset()
-        compiled = _runner(spec, torch.compile(spec.op))
+        # Symbolic sizes: what a second call with another size would bring about.
+        compiled = _runner(spec, torch.compile(spec.op, dynamic=True))
         checks.append(("under torch.compile", compiled))
     for how, run in checks:
         faults: tuple[str, ...] = ()

@@ -61,8 +61,15 @@ def cdiv(a: int, b: int) -> int:
 
 
 def next_power_of_2(n: int) -> int:
-    """The least power of two that is at least n, for positive n."""
-    return 1 << (n - 1).bit_length()
+    """The smallest power of two that is at least n, at least 1.
+
+    Under torch.compile n may be a symbol; comparing it leaves a guard and a plain number, which
+    block sizes and numbers of warps have to be.
+    """
+    power = 1
+    while power < n:
+        power *= 2
+    return power
 
 
 def normalized_dim(op: str, dim: int, ndim: int) -> int:

@@ -13,6 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.launch import next_power_of_2
+
 
 @triton.jit
 def _sum_partials(
@@ -40,7 +42,7 @@ def sum_partials(partials: Tensor, dtype: torch.dtype) -> Tensor:
     k, n_partials, n_cols = partials.shape
     out = torch.empty((k, n_cols), dtype=dtype, device=partials.device)
     # Narrow columns, for programs enough on every multiprocessor; 32 fp32 fill a memory sector.
-    block_n = min(max(triton.next_power_of_2(n_cols) // 256, 32), 256)
+    block_n = min(max(next_power_of_2(n_cols) // 256, 32), 256)
     _sum_partials[(triton.cdiv(n_cols, block_n), k)](
         partials, out, n_partials, n_cols, BLOCK_P=64, BLOCK_N=block_n, num_warps=8
     )

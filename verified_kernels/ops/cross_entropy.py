@@ -35,7 +35,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verified_kernels.launch import as_rows, check_float, wants_grad
+from verified_kernels.launch import as_rows, check_float, next_power_of_2, wants_grad
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -155,14 +155,14 @@ def _backward(
 
 def forward_config(n_cols: int) -> tuple[int, int, int, int]:
     """BLOCK_K, BLOCK_L, num_warps and stages of `_forward`."""
-    block_l = min(triton.next_power_of_2(n_cols), 1024)
-    block_k = min(triton.cdiv(triton.next_power_of_2(n_cols), block_l), 8)
+    block_l = min(next_power_of_2(n_cols), 1024)
+    block_k = min(next_power_of_2(n_cols) // block_l, 8)
     return block_k, block_l, max(block_l // 256, 1), 1
 
 
 def backward_config(n_cols: int) -> tuple[int, int]:
     """BLOCK_N and num_warps of `_backward`."""
-    block_n = min(triton.next_power_of_2(n_cols), 2048)
+    block_n = min(next_power_of_2(n_cols), 2048)
     return block_n, max(block_n // 512, 1)
 
 

@@ -45,6 +45,7 @@ from verified_kernels.launch import (
     check_affine,
     check_float,
     launch_options,
+    next_power_of_2,
     persistent_programs,
     wants_grad,
 )
@@ -189,7 +190,7 @@ def forward_config(n_cols: int) -> tuple[int, int, int, int, int, int | None]:
     Measured on an H200. Short rows and the longest go through a persistent grid, which reads w
     and b once; between them one turn a program is faster.
     """
-    block_n = triton.next_power_of_2(n_cols)
+    block_n = next_power_of_2(n_cols)
     if block_n <= 2048:
         return max(1, 2048 // block_n), block_n, 12, 3, 1, None
     if block_n <= 4096:
@@ -201,7 +202,7 @@ def forward_config(n_cols: int) -> tuple[int, int, int, int, int, int | None]:
 
 def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
     """For `_backward`: BLOCK_M, BLOCK_N, halves, programs a multiprocessor, stages, warps."""
-    block_n = triton.next_power_of_2(n_cols)
+    block_n = next_power_of_2(n_cols)
     if block_n > 8192:
         return 1, block_n // 2, 2, 1, 3, 8
     if block_n > 2048:

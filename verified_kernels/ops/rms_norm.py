@@ -38,6 +38,7 @@ from verified_kernels.launch import (
     as_rows,
     check_affine,
     check_float,
+    next_power_of_2,
     persistent_programs,
     wants_grad,
 )
@@ -160,14 +161,14 @@ def _backward(
 
 def forward_config(n_cols: int) -> tuple[int, int, int]:
     """BLOCK_M, BLOCK_N and num_warps of `_forward`: 64 elements a thread."""
-    block_n = triton.next_power_of_2(n_cols)
+    block_n = next_power_of_2(n_cols)
     block_m = max(1, 2048 // block_n)
     return block_m, block_n, block_m * block_n // 2048
 
 
 def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
     """For `_backward`: BLOCK_M, BLOCK_N, halves, programs a multiprocessor, stages, warps."""
-    block_n = triton.next_power_of_2(n_cols)
+    block_n = next_power_of_2(n_cols)
     if block_n > 8192:
         return 1, block_n // 2, 2, 1, 3, 8
     if block_n > 2048:

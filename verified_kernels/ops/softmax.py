@@ -43,6 +43,7 @@ from verified_kernels.launch import (
     as_rows,
     check_float,
     launch_options,
+    next_power_of_2,
     normalized_dim,
     wants_grad,
 )
@@ -180,7 +181,7 @@ def row_config(n_cols: int, *, backward: bool) -> tuple[int, int, int, int | Non
     32 elements a thread; 64 from 16,384 columns on, in so few registers that several programs
     share a multiprocessor and one loads while another sums.
     """
-    block_n = triton.next_power_of_2(n_cols)
+    block_n = next_power_of_2(n_cols)
     if block_n >= 16384:
         return 1, block_n, block_n // 2048, 128 if backward else 80
     block_m = max(1, 1024 // block_n)
@@ -191,8 +192,8 @@ def strided_config(n: int, n_inner: int) -> tuple[int, int, int]:
     """BLOCK_K, BLOCK_I and num_warps: a tile of 4,096 along columns, of 16,384 along a row."""
     if n_inner == 1:
         return 16384, 1, 16
-    block_i = min(triton.next_power_of_2(n_inner), 64)
-    return min(triton.next_power_of_2(n), 4096 // block_i), block_i, 4
+    block_i = min(next_power_of_2(n_inner), 64)
+    return min(next_power_of_2(n), 4096 // block_i), block_i, 4
 
 
 def _split(x: Tensor, dim: int) -> tuple[int, int, int]:

@@ -1,0 +1,197 @@
+"""Compiles what the launchers launch, for GPUs that are not here.
+
+`python -m verified_kernels.compile_only [NAME...]` runs every spec's cases on CPU tensors with
+launching replaced by recording, and compiles each distinct recording to machine code for every
+target. It needs no GPU, and finds what the interpreter cannot: types that do not meet, shapes that
+are no power of two, more shared memory than a chip has. What is recorded is what is launched, so
+a new kernel or a new configuration is covered without a line here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction
+
+from verified_kernels import OPS
+from verified_kernels.check import as_outputs, draw_arguments, leaves_of
+from verified_kernels.spec import Case, Spec, specs_of
+
+TARGETS = {
+    "sm_80": (GPUTarget("cuda", 80, 32), 166_912),
+    "sm_90": (GPUTarget("cuda", 90, 32), 232_448),
+    "sm_100": (GPUTarget("cuda", 100, 32), 232_448),
+    "gfx942": (GPUTarget("hip", "gfx942", 64), 65_536),
+}
+_TYPES = {
+    torch.float32: "*fp32",
+    torch.float16: "*fp16",
+    torch.bfloat16: "*bf16",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+    torch.bool: "*i1",
+    torch.uint8: "*u8",
+}
+_OPTIONS = ("num_warps", "num_stages", "maxnreg")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One specialisation of a kernel: types, constants, alignment and options."""
+
+    kernel: Any
+    signature: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, Any], ...]
+    aligned: tuple[str, ...]
+    options: tuple[tuple[str, int], ...]
+
+    @property
+    def name(self) -> str:
+        """Kernel and constants, for a person."""
+        constants = ", ".join(f"{n}={v}" for n, v in self.constants if n.isupper())
+        kernel = f"{self.kernel.fn.__module__.rpartition('.')[2]}.{self.kernel.fn.__name__}"
+        return f"{kernel}({constants})"
+
+
+class _Recorder:
+    """While entered, launches are kept instead of made."""
+
+    def __init__(self) -> None:
+        self.launches: dict[Launch, None] = {}
+
+    def __enter__(self) -> _Recorder:
+        self._run = JITFunction.run
+
+        def run(kernel: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> None:
+            self.launches[_launch_of(kernel, args, kwargs)] = None
+
+        JITFunction.run = run
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        JITFunction.run = self._run
+
+
+def _launch_of(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Launch:
+    options = {n: v for n, v in kwargs.items() if n in _OPTIONS}
+    values = dict(zip(kernel.arg_names, args, strict=False))
+    values |= {n: v for n, v in kwargs.items() if n not in _OPTIONS}
+    signature: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    aligned: list[str] = []
+    for parameter in kernel.params:
+        name, value = parameter.name, values.get(parameter.name, parameter.default)
+        # As Triton does at a launch: None and an integer of 1 become constants.
+        if parameter.is_constexpr or value is None or (type(value) is int and value == 1):
+            signature[name], constants[name] = "constexpr", value
+        elif isinstance(value, Tensor):
+            signature[name] = _TYPES[value.dtype]
+            if value.data_ptr() % 16 == 0:
+                aligned.append(name)
+        elif isinstance(value, bool):
+            signature[name] = "i1"
+        elif isinstance(value, int):
+            signature[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
+            if value % 16 == 0:
+                aligned.append(name)
+        else:
+            signature[name] = "fp32"
+    return Launch(
+        kernel,
+        tuple(signature.items()),
+        tuple(constants.items()),
+        tuple(aligned),
+        tuple(options.items()),
+    )
+
+
+def recorded(spec: Spec) -> list[Launch]:
+    """The distinct launches of a spec's cases, forward and backward, in bf16 or its last dtype."""
+    with _Recorder() as recorder:
+        for case in (*spec.cases, *(c for c in spec.bench if _is_small(c))):
+            if case.gpu_only:
+                continue
+            dtype = spec.dtypes_of(case, interpreted=False)[-1]
+            arguments = draw_arguments(spec, case, dtype, "cpu", seed=0)
+            outputs = [o for o in as_outputs(spec.op(**arguments)) if o.requires_grad]
+            leaves = list(leaves_of(spec, arguments).values())
+            if outputs and leaves:
+                upstream = [torch.ones_like(o) for o in outputs]
+                torch.autograd.grad(outputs, leaves, upstream, allow_unused=True)
+    return list(recorder.launches)
+
+
+def _is_small(case: Case) -> bool:
+    return torch.Size(case.shape).numel() <= 1 << 23
+
+
+def compile_launch(launch: Launch, target: GPUTarget, shared_limit: int) -> str | None:
+    """None where the launch compiles within the target's shared memory, else what is wrong."""
+    positions = {n: (launch.kernel.arg_names.index(n),) for n in launch.aligned}
+    source = ASTSource(
+        fn=launch.kernel,
+        signature=dict(launch.signature),
+        constexprs=dict(launch.constants),
+        attrs={position: [["tt.divisibility", 16]] for position in positions.values()},
+    )
+    options = dict(launch.options)
+    if target.backend == "hip":
+        options.pop("maxnreg", None)
+    try:
+        compiled = triton.compile(source, target=target, options=options)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    if compiled.metadata.shared > shared_limit:
+        return f"needs {compiled.metadata.shared} bytes of shared memory, of {shared_limit}"
+    return None
+
+
+def compile_all(
+    names: Sequence[str], targets: Sequence[str]
+) -> Iterator[tuple[str, str, str | None]]:
+    """For each launch and target: the target, the launch's name, and what is wrong or None."""
+    files = dict.fromkeys(OPS[name] for name in names or OPS)
+    for file in files:
+        module = importlib.import_module(f"verified_kernels.ops.{file}")
+        launches: dict[Launch, None] = {}
+        for spec in specs_of(module):
+            if not names or spec.name in names:
+                launches |= dict.fromkeys(recorded(spec))
+        for launch in launches:
+            for target in targets:
+                yield target, launch.name, compile_launch(launch, *TARGETS[target])
+
+
+def main() -> None:
+    """Exit 1 if something does not compile."""
+    parser = argparse.ArgumentParser(prog="python -m verified_kernels.compile_only")
+    parser.add_argument("names", nargs="*", help="ops; all without any")
+    parser.add_argument("--target", action="append", choices=tuple(TARGETS))
+    options = parser.parse_args()
+    if "TRITON_INTERPRET" in os.environ:
+        parser.error("TRITON_INTERPRET is set; unset it, nothing is compiled while it is")
+    if unknown := [name for name in options.names if name not in OPS]:
+        parser.error(f"no verified kernel is called {', '.join(unknown)}")
+    compiled = failed = 0
+    for target, name, wrong in compile_all(options.names, options.target or tuple(TARGETS)):
+        compiled += 1
+        if wrong:
+            failed += 1
+            sys.stdout.write(f"{target}: {name}: {wrong}\n")
+    sys.stdout.write(f"Triton {triton.__version__}: {compiled} compiled, {failed} failed\n")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
