@@ -713,16 +713,15 @@ PLACES = (
         "make.<locals>.add#3",
     ),
     finds(
-        "one name for two things on two branches, each used on its own",
+        "a name bound on one branch means the outer one on the other",
         """
+        from numba import jit
         if CUDA:
             from triton import jit
 
             @jit
             def add(x): pass
         else:
-            from numba import jit
-
             @jit
             def other(x): pass
         """,
