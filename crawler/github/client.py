@@ -8,6 +8,7 @@ neither know the budget nor can be resumed.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -27,6 +28,9 @@ from crawler.github.token import Token
 from crawler.pace import ANSWER_SECONDS, SPACING_SECONDS
 
 T = TypeVar("T")
+
+# PyGithub prints each redirect on stderr; what matters of it is in the reports.
+logging.getLogger("github").setLevel(logging.WARNING)
 
 RETRY_WAITS = (1.0, 4.0)
 """Seconds before the second and third try of a request that got no usable answer."""

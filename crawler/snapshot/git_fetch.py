@@ -85,7 +85,7 @@ _SIGNS = (
         r"|Connection|Operation too slow|Empty reply|timed out|SSL|TLS|transfer closed"
         r"|expected flush|bad line length|protocol error|unable to access"
         # Git took some page for an old kind of server, and got nothing from it.
-        r"|from promisor remote|info/refs not valid",
+        r"|from promisor remote|info/refs not valid|dumb http transport",
     ),
 )
 

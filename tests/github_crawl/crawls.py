@@ -19,12 +19,13 @@ from tests.github_server import GithubServer
 
 SECRET = "ghs_s3cr3t/+&Token"
 
-# Dates, and what tells of runs rather than of kernels.
+# All but dates and what tells of runs. An ETag of metadata tells of the server's port too.
 TABLES = {
     "kernel_rows": "* EXCLUDE (first_seen, last_seen) REPLACE (removed_at IS NULL AS removed_at)",
     "repos": """
-        * EXCLUDE (first_crawled_at, last_crawled_at, last_seen_at, status, files_parsed)
-        REPLACE (json_merge_patch(github, '{"described_at": null}') AS github)
+        * EXCLUDE (github, first_crawled_at, last_crawled_at, last_seen_at, status, files_parsed),
+        json_merge_patch(github, '{"described_at": null, "metadata_etag": null}'),
+        github->>'metadata_etag' IS NULL
     """,
     "skips": "*",
     "repo_blobs": "*",

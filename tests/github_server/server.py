@@ -177,6 +177,8 @@ class GithubServer:
         match = re.fullmatch(r"/([^/]+/[^/]+)\.git/(.+)", path)
         name = match[1].lower() if match else ""
         repo = self.world.find(name) or self.world.by_id(self.world.renames.get(name, 0))
+        if repo is not None and repo.blocked:
+            return rest.failure(403, "Repository unavailable due to DMCA takedown.")
         if match is None or repo is None or repo.private:
             # GitHub asks for a password rather than tell that a repository is not there.
             return rest.failure(401, "Not found", {"WWW-Authenticate": 'Basic realm="GitHub"'})
