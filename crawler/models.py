@@ -24,6 +24,13 @@ class SourceKind(StrEnum):
     PYPI = "pypi"
 
 
+class DocumentKind(StrEnum):
+    """Whether a document is a file as it is, or the head of one that holds kernels."""
+
+    FILE = "file"
+    HEAD = "head"
+
+
 class Dialect(StrEnum):
     """The language a kernel is written in."""
 
@@ -240,6 +247,15 @@ class KernelRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a source says of itself: a licence, a manifest, the leading comment of a file."""
+
+    path: str
+    kind: DocumentKind
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CachedScan:
     """What scanning one blob gave, as bytes only the scanner reads; keyed by blob and version."""
 
@@ -295,6 +311,9 @@ class CrawledRepo:
     kernels: tuple[KernelRecord, ...] = ()
     skipped: tuple[ScanSkip, ...] = ()
     scans: tuple[CachedScan, ...] = ()
+    documents: tuple[Document, ...] = ()
+    marks: tuple[str, ...] = ()
+    """Those of its entry in the list of sources."""
     blobs: tuple[str, ...] = ()
     """Blob ids of every file that was scanned or whose cached scan was used; scans of blobs that
     no source holds any more are dropped from the cache."""

@@ -5,12 +5,15 @@ files worth a parse -> facts (from the cache where the blob is known) -> linked 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crawler.models import (
     CachedScan,
     CrawledRepo,
+    Document,
+    DocumentKind,
     Entry,
     KnownState,
     RepoStatus,
@@ -36,7 +39,13 @@ from crawler.scan.result import (
     encode_result,
     held_back,
 )
-from crawler.snapshot.select import is_source
+from crawler.snapshot.select import is_metadata, is_source
+
+MAX_DOCUMENTS = 500
+MAX_DOCUMENT_BYTES = 128 << 10
+
+_TELLING = re.compile(r"licen[cs]e|spdx|copyright|generated", re.IGNORECASE)
+"""What a head must mention to be kept: nothing else is asked of it."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (source, files done, files to scan) while a source is read."""
@@ -67,6 +76,7 @@ class _Reading:
     on_progress: Progress | None
     results: dict[str, ScanResult] = field(default_factory=dict)
     fresh: dict[str, CachedScan] = field(default_factory=dict)
+    documents: list[Document] = field(default_factory=list)
     unread: list[ScanSkip] = field(default_factory=list)
     parsed: int = 0
 
@@ -76,7 +86,9 @@ class _Reading:
         if not self.full:
             cached = self.known.scans(sorted(keys), SCANNER_VERSION)
             self.results = _decoded(cached)
-        self.read([entry for entry in entries if scan_key(entry) not in self.results])
+        unknown = [entry for entry in entries if scan_key(entry) not in self.results]
+        documents = [entry for entry in self.snapshot.entries() if is_document(entry)]
+        self.read(unknown, documents=documents[:MAX_DOCUMENTS])
         self.read_held_back(entries)
         facts = self.facts(entries)
         kernels = kernel_records(self.snapshot, link_snapshot(facts))
@@ -88,23 +100,39 @@ class _Reading:
             kernels=kernels,
             skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
             scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
+            documents=(*self.documents, *_heads(facts)),
             blobs=tuple(sorted(keys)),
         )
 
-    def read(self, entries: Sequence[Entry], *, gated: bool = True) -> None:
-        """Read and scan entries; the byte gate holds back what cannot matter."""
-        for key, data in self.pool.scan(self.tasks(entries, gated=gated)):
+    def read(
+        self, entries: Sequence[Entry], *, documents: Sequence[Entry] = (), gated: bool = True
+    ) -> None:
+        """Read and scan entries; the byte gate holds back what cannot matter.
+
+        Documents are read with them, since a remote source gives all that it is asked at once.
+        """
+        for key, data in self.pool.scan(self.tasks(entries, documents, gated=gated)):
             result = decode_result(data)
             if result is not None:
                 self.keep(key, result, data)
                 self.parsed += 1
 
-    def tasks(self, entries: Sequence[Entry], *, gated: bool) -> Iterator[ScanTask]:
+    def tasks(
+        self, entries: Sequence[Entry], documents: Sequence[Entry], *, gated: bool
+    ) -> Iterator[ScanTask]:
         # Equal files are read once: the last entry of a blob stands for all.
-        wanted = sorted({scan_key(e): e for e in entries}.values(), key=lambda e: e.path)
+        to_scan = {entry.path for entry in {scan_key(e): e for e in entries}.values()}
+        paths = to_scan | {entry.path for entry in documents}
+        wanted = [entry for entry in self.snapshot.entries() if entry.path in paths]
         for done, (entry, data) in enumerate(self.snapshot.read(wanted), start=1):
             if self.on_progress is not None:
                 self.on_progress(self.snapshot.repo, done, len(wanted))
+            if isinstance(data, bytes) and is_document(entry):
+                text = data[:MAX_DOCUMENT_BYTES]
+                document = Document(path=entry.path, kind=DocumentKind.FILE, text=text)
+                self.documents.append(document)
+            if entry.path not in to_scan:
+                continue
             if isinstance(data, ScanSkip):
                 self.unread.append(data)
             elif gated and not may_hold_kernels(data):
@@ -149,6 +177,19 @@ class _Reading:
                 case Parsed(facts=facts):
                     for cell, reason in facts.skipped:
                         yield ScanSkip(path=f"{entry.path}[{cell}]", reason=reason)
+
+
+def is_document(entry: Entry) -> bool:
+    """Tell whether a file says something of the source that the index keeps; prose does not."""
+    name = entry.path.rpartition("/")[2].lower()
+    return is_metadata(entry.path) and not name.startswith(("readme", "notice"))
+
+
+def _heads(facts: Mapping[str, FileFacts]) -> Iterator[Document]:
+    for path in sorted(facts):
+        head = facts[path].head
+        if _TELLING.search(head):
+            yield Document(path=path, kind=DocumentKind.HEAD, text=head.encode("utf-8", "replace"))
 
 
 def concerns(file: Gated, offered: Offered) -> bool:

@@ -95,6 +95,7 @@ class _Crawler:
             location=source_word(source),
             status=RepoStatus.FAILED,
             scanner_version=scanner_version(source),
+            marks=source.marks,
         )
         try:
             known = _find_known(source, self.known)

@@ -13,13 +13,16 @@ _LABEL = 14
 _MOST_CONFIGS = 8
 
 
-def kernel_card(record: Mapping[str, Any]) -> str:
-    """Return all that is known of a kernel as lines for a person; unknown facts are left out."""
+def kernel_card(record: Mapping[str, Any], reasons: Sequence[str] = ()) -> str:
+    """Return all that is known of a kernel as lines for a person; unknown facts are left out.
+
+    `reasons` tell why what was inferred is said.
+    """
     lines = [one_line(record["name"]), one_line(record["id"]), ""]
     prose = record["docstring"] or record["summary"]
     if prose:
         lines += [*(f"    {line}".rstrip() for line in printable(prose).split("\n")), ""]
-    for label, values in _facts(record):
+    for label, values in (*_facts(record), *([("why", reasons)] if reasons else ())):
         heads = (label, *[""] * (len(values) - 1))
         lines += (f"{head:<{_LABEL}}{value}" for head, value in zip(heads, values, strict=True))
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import duckdb
 
 from index.fields import KERNEL_FIELDS
+from index.plain_text import one_line
 from index.table import Table
 
 KERNEL_COLUMNS = tuple(KERNEL_FIELDS)
@@ -39,3 +40,12 @@ def plain_row(columns: Sequence[str], row: Sequence[object]) -> tuple[object, ..
 def _plain_autotune(autotune: dict[str, object]) -> dict[str, object]:
     configs = autotune["configs"]
     return autotune | {"configs": json.loads(configs) if isinstance(configs, str) else []}
+
+
+def fetch_reasons(con: duckdb.DuckDBPyConnection, kernel: str) -> tuple[str, ...]:
+    """Return why what was inferred of a kernel is said, one line each."""
+    rows = con.execute(
+        "SELECT one.reason FROM (SELECT unnest(reasons) AS one FROM kernel_rows WHERE id = ?)",
+        [kernel],
+    ).fetchall()
+    return tuple(one_line(reason) for (reason,) in rows)

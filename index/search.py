@@ -22,8 +22,9 @@ ENOUGH = 5
 SATURATION = 2.0
 # What it is worth to have all parts of a joined word, but not side by side.
 APART_SHARE = 0.5
-# What it is worth to have exactly the name, or compute exactly the op, that is asked for.
+# What it is worth to have exactly the name, or else to compute exactly the op, that is asked for.
 EXACT_NAME = 1.6
+EXACT_OP = 1.3
 # What a kernel is worth beside one that differs from it in nothing else.
 DEVICE_FUNCTION_SHARE = 0.7
 UNKNOWN_ROLE_SHARE = 0.9
@@ -98,6 +99,7 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "saturation": SATURATION,
         "apart_share": APART_SHARE,
         "exact_name": EXACT_NAME,
+        "exact_op": EXACT_OP,
         "device_function_share": DEVICE_FUNCTION_SHARE,
         "unknown_role_share": UNKNOWN_ROLE_SHARE,
         "test_share": TEST_SHARE,
@@ -146,7 +148,8 @@ WITH wanted AS (
 SELECT k.id
 FROM (
     SELECT kernels.*, matched, score
-        * CASE WHEN list_contains(d.joined, $joined) THEN $exact_name ELSE 1 END
+        * CASE WHEN d.joined[1] = $joined THEN $exact_name
+            WHEN list_contains(d.joined, $joined) THEN $exact_op ELSE 1 END
         * CASE role WHEN 'device_function' THEN $device_function_share
             WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
         * CASE WHEN is_test THEN $test_share ELSE 1 END

@@ -37,6 +37,7 @@ from index.bookkeeping import (
     scanner_of,
 )
 from index.database import storage_errors
+from index.enriching import enrich_stale, save_documents
 from index.merging import Merge, merge_kernels
 from index.renames import rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
@@ -139,6 +140,8 @@ class Store:
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
             save_repo(con, crawled, _utc(run.started_at))
+            if crawled.status in WHOLE:
+                save_documents(con, self._staging, crawled)
             return save_report(con, self._staging, crawled, merge, run.id)
 
     def finish_run(self, run: Run, repos: Sequence[RepoReport]) -> CrawlReport:
@@ -187,6 +190,7 @@ class Store:
     def _publish(self) -> None:
         with self._transaction() as con:
             drop_unused_scans(con)
+            enrich_stale(con, self._staging)
             refresh_search(con, self._staging)
         self._copy.publish()
 

@@ -37,6 +37,9 @@ from crawler.scan.survey import Definition, Noted, Survey, parameter_names
 
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
 _KERNEL_KEYWORDS = frozenset({"kernel", "fn", "func", "kernel_fn", "triton_kernel"})
+_CODE = ("import ", "from ", "def ", "class ", "@", "if ", "try:")
+MAX_HEAD_LINES = 60
+MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})
 _HANDED_ON = ("launch", "run", "call", "wrap", "tune", "bench", "grid")
 
@@ -77,6 +80,7 @@ class _Collector:
             classes=tuple(self.class_facts()),
             launches=tuple(dict.fromkeys(self.launches(kernels))),
             jit_calls=tuple(dict.fromkeys(self.jit_calls)),
+            head=_head(self.lines) if kernels else "",
         )
 
     def candidates(self) -> set[int]:
@@ -297,6 +301,15 @@ class _Collector:
 
 def _keyword(call: ast.Call, names: frozenset[str]) -> ast.expr | None:
     return next((keyword.value for keyword in call.keywords if keyword.arg in names), None)
+
+
+def _head(lines: Sequence[str]) -> str:
+    """Return how a file begins: its first lines up to the first that is code."""
+    end = next(
+        (i for i, line in enumerate(lines[:MAX_HEAD_LINES]) if line.startswith(_CODE)),
+        MAX_HEAD_LINES,
+    )
+    return "\n".join(lines[:end])[:MAX_HEAD_CHARACTERS]
 
 
 def _says_jit(node: ast.expr) -> bool:

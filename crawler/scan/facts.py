@@ -190,6 +190,8 @@ class FileFacts(msgspec.Struct, frozen=True, array_like=True):
     classes: tuple[ClassFacts, ...] = ()
     launches: tuple[Launch, ...] = ()
     jit_calls: tuple[JitCall, ...] = ()
+    head: str = ""
+    """Of a file that may hold kernels: its leading comments and docstring, where licences stand."""
     cells: tuple[tuple[int, int], ...] = ()
     """In a notebook: (first line of the cell in the joined source, cell index), in order."""
     skipped: tuple[tuple[int, str], ...] = ()

@@ -26,18 +26,20 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     """
     from index.database import open_index
     from index.location import index_to_read
+    from index.kernels import fetch_reasons
     from index.lookup import find_kernel, show_kernel
 
     with open_index(index_to_read(settings.db)) as con:
         found = find_kernel(con, id)
         kernel = None if found.id is None else show_kernel(con, found.id, source=source)
+        reasons = () if found.id is None else fetch_reasons(con, found.id)
     if kernel is None:
         return _no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
-    _print_kernel(kernel, style, source=source)
+    _print_kernel(kernel, reasons, style, source=source)
     return 0
 
 
-def _print_kernel(kernel: Table, style: str, *, source: bool) -> None:
+def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source: bool) -> None:
     from index.card import kernel_card
     from index.cli.output import emit, print_table
     from index.plain_text import printable
@@ -52,7 +54,7 @@ def _print_kernel(kernel: Table, style: str, *, source: bool) -> None:
         code = printable(str(record["source"])).rstrip("\n")
         emit(lambda out: out.write(f"{code}\n"))
     else:
-        emit(lambda out: out.write(kernel_card(record)))
+        emit(lambda out: out.write(kernel_card(record, reasons)))
 
 
 def _no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:

@@ -15,6 +15,8 @@ CREATE TABLE repos (
     kernels INTEGER NOT NULL DEFAULT 0,
     error VARCHAR,
     former_names VARCHAR[] NOT NULL DEFAULT [], -- under which it is known too
+    marks VARCHAR[] NOT NULL DEFAULT [],        -- of its entry in the list of sources
+    enriched_by VARCHAR,            -- the rules that its kernels were last enriched by
     stars INTEGER,
     license VARCHAR,                -- as GitHub has it, SPDX
     description VARCHAR,
@@ -70,6 +72,7 @@ CREATE TABLE kernel_rows (
     last_seen TIMESTAMP,            -- set when it vanishes; until then its repository's
     removed_at TIMESTAMP,
     verified STRUCT("result" VARCHAR, gpu VARCHAR, torch VARCHAR, triton VARCHAR),
+    reasons STRUCT(field VARCHAR, reason VARCHAR)[],    -- why, for what was inferred
     calls VARCHAR[] NOT NULL,
     uses STRUCT("name" VARCHAR, keywords VARCHAR[], is_call BOOLEAN, guards VARCHAR[])[] NOT NULL,
     source VARCHAR NOT NULL
@@ -81,11 +84,19 @@ SELECT
     k.start_line, k.def_line, k.end_line, k.commit, k.permalink, k.summary, k.docstring,
     k.params, k.autotune, k.heuristics, k.decorators, k.tl_calls, k.features, k.dtypes,
     k.ops, k.tags, k.triton_min, k.triton_max, k.triton_declared,
-    coalesce(k.license, r.license) AS license, k.authors, r.stars, k.is_test, k.is_generated,
+    k.license, k.authors, r.stars, k.is_test, k.is_generated,
     k.launchers, k.usage, k.backward, k.forward, k.clone_group, k.n_copies, k.origin,
     k.first_seen, coalesce(k.last_seen, r.last_seen_at) AS last_seen, k.removed_at, k.verified
 FROM kernel_rows AS k
 LEFT JOIN repos AS r ON r.name = k.repo;
+
+-- What a source says of itself: licences, manifests, the heads of its files.
+CREATE TABLE documents (
+    repo VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,          -- file, head
+    text VARCHAR NOT NULL
+);
 
 CREATE TABLE skips (
     repo VARCHAR NOT NULL,

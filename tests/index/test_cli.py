@@ -100,7 +100,7 @@ def test_version(library: Cli) -> None:
 def test_search_prints_what_it_found(library: Cli) -> None:
     assert library("search", "soft", "max") == 0
     head, line = library.out.splitlines()
-    assert head.split() == ["id", "role", "summary"]
+    assert head.split() == ["id", "role", "ops", "triton_min", "summary"]
     assert line.startswith("acme/kernels:ops/softmax.py::softmax_kernel  kernel")
     assert library.err == ""
 
@@ -191,8 +191,8 @@ def test_catalogue(library: Cli) -> None:
     stats = {(s["what"], s["value"]): s["count"] for s in json.loads(library.out)}
     assert stats["total", "kernels"] == 4
     assert stats["role", "kernel"] == 4
-    assert library("tags") == 0
-    assert (library.out, library.err) == ("", "nothing to list\n")
+    assert library("tags", "--format", "csv") == 0
+    assert library.out.split() == ["tag,kernels", "activation,2", "softmax,1"]
 
 
 def test_runs_and_what_they_changed(library: Cli) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from crawler.enrich.kernels import Enrichment
 from crawler.models import KernelRecord
 from index import database
 from index.database import SCHEMA_VERSION, connect_for_writing, migrate, open_index
@@ -25,6 +27,7 @@ PROMISED = """
 
 TABLES = {
     "changes",
+    "documents",
     "kernel_rows",
     "meta",
     "repo_blobs",
@@ -64,7 +67,12 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     table = column(blank, "SELECT column_name FROM (DESCRIBE kernel_rows)")
     assert view == PROMISED == list(KERNEL_COLUMNS)
     # The stars are the repository's; what only the scanner needs stands behind.
-    assert table == [c for c in PROMISED if c != "stars"] + ["calls", "uses", "source"]
+    assert table == [c for c in PROMISED if c != "stars"] + [
+        "reasons",
+        "calls",
+        "uses",
+        "source",
+    ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 
 
@@ -82,7 +90,7 @@ def test_what_nothing_fills_yet_is_null_or_empty(db: Path) -> None:
     save(db, crawled(kernel()))
     with duckdb.connect(db, read_only=True) as con:
         (record,) = con.execute("SELECT * FROM kernels").fetchall()
-    known = {field for field in PROMISED if field in RECORD_FIELDS} | {"first_seen", "last_seen"}
+    known = {*RECORD_FIELDS, *(f.name for f in fields(Enrichment)), "first_seen", "last_seen"}
     unfilled = {k: v for k, v in zip(PROMISED, record, strict=True) if k not in known}
     assert set(map(str, unfilled.values())) == {"None", "[]"}
 
