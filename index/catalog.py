@@ -16,7 +16,7 @@ def list_repos(con: duckdb.DuckDBPyConnection) -> Table:
         """
         SELECT name AS repo, status, kernels, coalesce(s.skipped, 0) AS skipped, stars, license,
             version, commit, last_seen_at AS last_seen, last_crawled_at AS last_crawled, error,
-            location
+            location, former_names
         FROM repos LEFT JOIN (SELECT repo, count(*) AS skipped FROM skips GROUP BY repo) AS s
             ON s.repo = name
         ORDER BY lower(name), name
@@ -73,6 +73,7 @@ def list_runs(con: duckdb.DuckDBPyConnection) -> Table:
         """
         SELECT run_id, started_at, seconds, count(r.repo) AS repos,
             count(*) FILTER (r.status IN ('failed', 'gone')) AS failed,
+            count(*) FILTER (r.status = 'renamed') AS renamed,
             coalesce(sum(r.files_parsed), 0)::BIGINT AS files_parsed,
             coalesce(sum(r.added), 0)::BIGINT AS added,
             coalesce(sum(r.changed), 0)::BIGINT AS changed,

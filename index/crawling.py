@@ -93,6 +93,7 @@ def report_line(report: RepoReport) -> str:
     parts = [f"{report.status}: {report.repo}: {report.kernels:,} kernels"]
     changes = _changes(report)
     parts += [f" ({changes})"] if changes != _changes() else []
+    parts += [f", formerly {report.renamed_from}"] if report.renamed_from else []
     parts += [f", {_count(len(report.skipped), 'file')} skipped"] if report.skipped else []
     return "".join(parts)
 

@@ -29,6 +29,14 @@ def stored_name(con: duckdb.DuckDBPyConnection, name: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def name_of_id(con: duckdb.DuckDBPyConnection, github_id: int) -> str | None:
+    """Return the name under which the index has the repository of this id, None if it has not."""
+    rows = con.execute(
+        "SELECT name FROM repos WHERE github_id = ? ORDER BY name LIMIT 1", [github_id]
+    ).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
 def rename_repo(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
     """Give all rows of the repository `old` the name `new`; needs a transaction around it.
 

@@ -39,7 +39,7 @@ from index.bookkeeping import (
 from index.database import storage_errors
 from index.enriching import enrich_stale, save_documents
 from index.merging import Merge, merge_kernels
-from index.renames import rename_repo, stored_name
+from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
 from index.working import WorkingCopy
@@ -164,7 +164,12 @@ class Store:
         if crawled.status not in WHOLE and crawled.renamed_from is None:
             # It came without kernels: what it is called elsewhere changes nothing.
             return crawled if stored is None else replace(crawled, name=stored)
-        former = {crawled.renamed_from and clean_text(crawled.renamed_from), stored} - {name, None}
+        earlier = None if crawled.metadata is None else name_of_id(con, crawled.metadata.id)
+        if crawled.renamed_from is None and earlier and earlier.lower() != name.lower():
+            # Whoever named it knew its new name already.
+            crawled = replace(crawled, renamed_from=earlier)
+        known_as = {crawled.renamed_from and clean_text(crawled.renamed_from), stored, earlier}
+        former = known_as - {name, None}
         for old in sorted(filter(None, former)):
             rename_repo(con, old, name)
             mark_search_stale(con)

@@ -154,8 +154,7 @@ class GithubOpener:
     def _fail(self, so_far: CrawledRepo, found: Failed) -> CrawledRepo:
         if found.stops:
             self._stopped = found.message.removeprefix(f"{so_far.name}: ")
-            if not found.requests:  # it met what others had run into
-                return self._leave(so_far)
+            return self._leave(so_far)
         return replace(so_far, error=found.message)
 
     def _leave(self, so_far: CrawledRepo) -> CrawledRepo:

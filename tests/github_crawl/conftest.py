@@ -20,4 +20,4 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubSe
 
 @pytest.fixture
 def crawls(server: GithubServer, tmp_path: Path) -> Crawls:
-    return Crawls(server, tmp_path / "index.duckdb", tmp_path / "cache")
+    return Crawls(server, tmp_path / "index.duckdb", tmp_path / "triton-index")
