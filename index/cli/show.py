@@ -25,8 +25,8 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     one object. Exits with 1 if there is no such kernel.
     """
     from index.database import open_index
-    from index.location import index_to_read
     from index.kernels import fetch_reasons
+    from index.location import index_to_read
     from index.lookup import find_kernel, show_kernel
 
     with open_index(index_to_read(settings.db)) as con:
