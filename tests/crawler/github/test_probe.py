@@ -479,7 +479,9 @@ def test_a_hundred_changed_repositories_fit_an_hour_of_an_actions_token(server, 
     client = make_client()
     for name in names:
         assert isinstance(probe_repository(client, name, state=states[name]), Changed)
-    assert (first, server.used - first) == (200, 200)
+    # Two each; on a machine under load one may be asked for again.
+    assert 200 <= first <= 210
+    assert 200 <= server.used - first <= 210
 
 
 def test_without_a_token_github_is_asked_openly(server, make_client):
