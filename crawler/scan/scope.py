@@ -39,8 +39,11 @@ MAX_VISIBLE = 64
 MAX_BEFORE = 1_000
 """How many bindings before a use are looked at; those on the other arms of a branch are unseen."""
 
-MAX_EFFORT = 200_000
-"""Expressions followed in one file: thirty times what the largest kernel file seen takes."""
+MAX_FOLLOWED = 500
+"""Expressions followed to tell what one means; in a long function all names lead to all others."""
+
+MAX_EFFORT = 1_000_000
+"""Expressions followed in one file: 150 times what the largest kernel file seen takes."""
 
 _DEFERRED_ARGS = frozenset({"fn", "func", "f", "kernel"})
 
@@ -51,15 +54,28 @@ class EntangledError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Effort:
-    """What may still be spent on following the names of one file."""
+    """What may still be spent on following the names of one file, and for the present question."""
 
     left: int = MAX_EFFORT
+    followed: int = 0
 
-    def spend(self, amount: int) -> None:
-        """Count work done; raises `EntangledError` when there was too much."""
-        self.left -= amount
+    def ask(self, depth: int) -> None:
+        """Begin a new question, unless this is part of one."""
+        if depth == 0:
+            self.followed = 0
+
+    def spend(self, depth: int) -> bool:
+        """Count one expression followed; False when the question has had its share.
+
+        Raises:
+            EntangledError: The file has had its share.
+        """
+        self.ask(depth)
+        self.followed += 1
+        self.left -= 1
         if self.left < 0:
             raise EntangledError
+        return self.followed < MAX_FOLLOWED
 
 
 class Located(Protocol):
@@ -176,8 +192,7 @@ def to_value(
     depth: int = 0,
 ) -> Value:
     """Return what an expression, used in `scope` at `line`, may stand for."""
-    scope.effort.spend(1)
-    if node is None or depth > MAX_DEPTH:
+    if node is None or depth > MAX_DEPTH or not scope.effort.spend(depth):
         return UNKNOWN
     match node:
         case ast.Name():
@@ -221,6 +236,7 @@ def name_value(
     name: str, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int = 0
 ) -> Value:
     """Return what a name, used in `scope` at `line`, may stand for."""
+    scope.effort.ask(depth)
     current: Scope | None = scope
     while current is not None:
         hidden = current.kind == "class" and current is not scope
@@ -229,7 +245,8 @@ def name_value(
         if not hidden and name in current.names and name not in current.globals:
             here = current is scope
             found = visible(current.names[name], line if here else None, arms if here else ())
-            return choice([bound_value(bound, current, depth) for bound in found])
+            part = max(depth, 1)
+            return choice([bound_value(bound, current, part) for bound in found])
         current = current.parent
     module = scope.module
     bindings = module.names.get(name)
@@ -256,6 +273,7 @@ def _outermost_function(scope: Scope) -> Scope | None:
 
 def bound_value(bound: Bound, scope: Scope, depth: int = 0) -> Value:
     """Return what a binding of `scope` gives its name."""
+    scope.effort.ask(depth)
     if isinstance(bound.what, ast.expr):
         return to_value(bound.what, scope, bound.line, bound.arms, depth + 1)
     return bound.what
