@@ -49,3 +49,15 @@ def test_runs_list_what_each_changed(crawls):
         "moved",
         "removed",
     ]
+
+
+def test_kernels_of_a_file_that_cannot_be_read_any_more_stay_as_they_were(crawls):
+    repo = crawls.server.world.add(REPO, {"k.py": kernel_file("k"), "other.py": kernel_file("o")})
+    crawls.one(REPO)
+    repo.push({"k.py": kernel_file("k", step=2) + "\ndef broken(:\n"}, remove=["other.py"])
+    report = crawls.one(REPO)
+    assert [skip.path for skip in report.skipped] == ["k.py"]
+    assert (report.kernels, report.changed, report.removed) == (1, 0, 1)
+    assert crawls.live() == [f"{REPO}:k.py::k"]
+    repo.push({}, remove=["k.py"])
+    assert (crawls.one(REPO).removed, crawls.live()) == (1, [])
