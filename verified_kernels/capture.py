@@ -1,6 +1,7 @@
 """The op as `torch.compile` traces it and as a CUDA graph replays it (GPU only).
 
-Both must give what the plain call gives, to the bit: neither changes what a kernel computes.
+A graph must give what the plain call gives, to the bit. A compiled call may round otherwise: sizes
+are symbols to it, so Triton knows less of their divisibility and can add up in another order.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from verified_kernels.check import Outcome, as_outputs, draw_arguments, leaves_of
+from verified_kernels.check import Outcome, as_outputs, compare, draw_arguments, leaves_of
 from verified_kernels.records import Pass
-from verified_kernels.spec import Arguments, Case, Layout, Spec, Values
+from verified_kernels.spec import EXACT, Arguments, Case, Layout, Spec, Values, tolerance_of
 
 Run = Callable[[Arguments], list[Tensor]]
 
@@ -25,13 +26,17 @@ def check_capture(spec: Spec) -> Iterator[tuple[Case, str, Outcome]]:
         if case.layout is Layout.CONTIGUOUS
         and case.values is Values.NORMAL
         and not case.gpu_only
-        and case.shape
+        and len(case.shape) > 1
         and case.shape[-1] > 64
     )
     dtype = spec.dtypes_of(case, interpreted=False)[-1]
     plain = _runner(spec, spec.op)
     expected = [t.clone() for t in plain(draw_arguments(spec, case, dtype, "cuda", seed=5))]
-    checks: list[tuple[str, Run]] = [("in a CUDA graph", lambda a: _graphed(plain, a, spec, case))]
+
+    def graphed(arguments: Arguments) -> list[Tensor]:
+        return _graphed(plain, arguments)
+
+    checks: list[tuple[str, Run]] = [("in a CUDA graph", graphed)]
     if spec.compiles:
         torch.compiler.reset()
         # Symbolic sizes: what a second call with another size would bring about.
@@ -41,8 +46,10 @@ def check_capture(spec: Spec) -> Iterator[tuple[Case, str, Outcome]]:
         faults: tuple[str, ...] = ()
         try:
             actual = run(draw_arguments(spec, case, dtype, "cuda", seed=5))
-            if not all(torch.equal(a, e) for a, e in zip(actual, expected, strict=True)):
-                faults = (f"{how} the result differs from the plain call's",)
+            bounds = EXACT if run is graphed else tolerance_of(spec.tolerance, dtype)
+            pairs = zip(actual, expected, strict=True)
+            results = [compare(how, a, _as_reference(e), bounds) for a, e in pairs]
+            faults = tuple(r.fault for r in results if r.fault is not None)
         except Exception as error:
             faults = (f"{how}: {type(error).__name__}: {error}".splitlines()[0][:500],)
         outcome = Outcome(
@@ -53,6 +60,10 @@ def check_capture(spec: Spec) -> Iterator[tuple[Case, str, Outcome]]:
             faults=faults,
         )
         yield Case(id=f"{how}: {case.id}", shape=case.shape), dtype, outcome
+
+
+def _as_reference(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
 
 
 def _runner(spec: Spec, op: Callable[..., object]) -> Run:
@@ -70,7 +81,7 @@ def _runner(spec: Spec, op: Callable[..., object]) -> Run:
     return run
 
 
-def _graphed(plain: Run, arguments: Arguments, spec: Spec, case: Case) -> list[Tensor]:
+def _graphed(plain: Run, arguments: Arguments) -> list[Tensor]:
     """Captured on other values, which are replaced before the replay."""
     wanted = {n: t.detach().clone() for n, t in arguments.items() if isinstance(t, Tensor)}
     stream = torch.cuda.Stream()

@@ -116,15 +116,25 @@ def wants_grad(*tensors: Tensor | None) -> bool:
 
 
 @functools.cache
-def _multiprocessors(index: int) -> int:
-    return int(torch.cuda.get_device_properties(index).multi_processor_count)
+def _cached_properties(index: int) -> tuple[int, int]:
+    return _properties(index)
+
+
+def _properties(index: int) -> tuple[int, int]:
+    """Multiprocessors, and the bytes of shared memory that one program can have."""
+    properties = torch.cuda.get_device_properties(index)
+    return properties.multi_processor_count, properties.shared_memory_per_block_optin
+
+
+def _of_device(device: torch.device) -> tuple[int, int]:
+    # torch.compile looks through a cache, and warns that it does.
+    lookup = _properties if torch.compiler.is_compiling() else _cached_properties
+    return lookup(device.index or 0)
 
 
 def multiprocessors(device: torch.device) -> int:
     """Multiprocessors of a GPU: how many programs a persistent grid starts, or a multiple."""
-    if device.type != "cuda":
-        return _MULTIPROCESSORS_WITHOUT_GPU
-    return _multiprocessors(device.index or 0)
+    return _of_device(device)[0] if device.type == "cuda" else _MULTIPROCESSORS_WITHOUT_GPU
 
 
 def persistent_programs(
@@ -138,17 +148,11 @@ def persistent_programs(
     return max(1, min(blocks, per_multiprocessor * multiprocessors(device) // parts))
 
 
-@functools.cache
-def _shared_memory(index: int) -> int:
-    properties = torch.cuda.get_device_properties(index)
-    return int(properties.shared_memory_per_block_optin)
-
-
 def affordable_stages(wanted: int, tile_bytes: int, device: torch.device) -> int:
     """How many pipeline stages fit: each but the first keeps `tile_bytes` in shared memory."""
     if device.type != "cuda":
         return wanted
-    room = _shared_memory(device.index or 0) - _RESERVED_SHARED_BYTES
+    room = _of_device(device)[1] - _RESERVED_SHARED_BYTES
     return max(1, min(wanted, 1 + room // tile_bytes))
 
 

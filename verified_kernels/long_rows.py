@@ -26,6 +26,7 @@ from verified_kernels.launch import multiprocessors
 from verified_kernels.partials import sum_partials
 
 TILE = 4096  # columns of a step
+NUM_WARPS = 8
 
 
 @triton.jit
@@ -56,7 +57,9 @@ def _forward(
     squares = 0.0
     for start in range(0, n_cols, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0, eviction_policy="evict_last").to(
+            tl.float32
+        )
         count = tl.minimum(n_cols - start, BLOCK_N).to(tl.float32)
         chunk_mean = 0.0
         if CENTRE:
@@ -71,7 +74,9 @@ def _forward(
     rstd = 1.0 / tl.sqrt(squares / n_cols + eps)
     for start in range(0, n_cols, BLOCK_N):
         cols = start + tl.arange(0, BLOCK_N)
-        x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+        x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0, eviction_policy="evict_first").to(
+            tl.float32
+        )
         w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
         y = (x - mean) * rstd * w
         if b_ptr is not None:
@@ -133,19 +138,19 @@ def _backward_tiles(
     along_ptr,
     level_ptr,
     dx_ptr,
-    dw_ptr,
-    db_ptr,
+    partials_ptr,
     stride_dym,
     stride_xm,
     n_rows,
     n_cols,
+    HAS_BIAS: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Fills dx [n_rows, n_cols] from the row sums, and partials dw, db [programs, n_cols] in fp32.
+    """Fills dx [n_rows, n_cols] from the row sums, and partials of dw and, with HAS_BIAS, db.
 
-    db_ptr may be None; mean_ptr and level_ptr are None where the norm subtracts no mean. BLOCK_N
-    spans columns. Grid: (cdiv(n_cols, BLOCK_N), programs); program (c, p) takes rows p,
-    p + programs, ... of columns c.
+    partials [1 or 2, programs, n_cols] are fp32, those of dw first. mean_ptr and level_ptr are
+    None where the norm subtracts no mean. BLOCK_N spans columns. Grid: (cdiv(n_cols, BLOCK_N),
+    programs); program (c, p) takes rows p, p + programs, ... of columns c.
     """
     # This program handles BLOCK_N columns of every num_programs-th row.
     program = tl.program_id(1)
@@ -169,10 +174,10 @@ def _backward_tiles(
         tl.store(dx_ptr + row * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         dw += dy * normed
         db += dy
-    out = program.to(tl.int64) * n_cols + cols
-    tl.store(dw_ptr + out, dw, mask=inside)
-    if db_ptr is not None:
-        tl.store(db_ptr + out, db, mask=inside)
+    out = partials_ptr + program.to(tl.int64) * n_cols + cols
+    tl.store(out, dw, mask=inside)
+    if HAS_BIAS:
+        tl.store(out + tl.num_programs(1).to(tl.int64) * n_cols, db, mask=inside)
 
 
 def normalize_long(
@@ -189,7 +194,7 @@ def normalize_long(
     """Fills y, and mean and rstd where given, for x [n_rows, n_cols] with unit last stride."""
     n_rows, n_cols = x.shape
     _forward[(n_rows,)](
-        x, weight, bias, y, mean, rstd, x.stride(0), n_cols, eps, centre, TILE, num_warps=8
+        x, weight, bias, y, mean, rstd, x.stride(0), n_cols, eps, centre, TILE, num_warps=NUM_WARPS
     )
 
 
@@ -209,13 +214,12 @@ def gradients_long(
     programs = min(n_rows, triton.cdiv(4 * multiprocessors(x.device), tiles))
     shape = (2 if has_bias else 1, programs, n_cols)
     partials = torch.empty(shape, dtype=torch.float32, device=x.device)
-    sums = torch.empty((2, n_rows), dtype=torch.float32, device=x.device)
-    along, level = sums[0], None if mean is None else sums[1]
+    along = torch.empty(n_rows, dtype=torch.float32, device=x.device)
+    level = None if mean is None else torch.empty_like(along)
     strides = dy.stride(0), x.stride(0)
     _row_sums[(n_rows,)](
-        dy, x, weight, mean, rstd, along, level, *strides, n_cols, TILE, num_warps=8
+        dy, x, weight, mean, rstd, along, level, *strides, n_cols, TILE, num_warps=NUM_WARPS
     )
-    db = partials[1] if has_bias else None
     _backward_tiles[(tiles, programs)](
         dy,
         x,
@@ -225,12 +229,12 @@ def gradients_long(
         along,
         level,
         dx,
-        partials[0],
-        db,
+        partials,
         *strides,
         n_rows,
         n_cols,
+        has_bias,
         TILE,
-        num_warps=8,
+        num_warps=NUM_WARPS,
     )
     return sum_partials(partials, weight.dtype)

@@ -169,7 +169,8 @@ def backward_config(n_cols: int) -> tuple[int, int]:
 def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
     """The mean loss in x's dtype, the rows' log-sum-exp, and how many rows count."""
     n_rows, n_cols = x.shape
-    loss, lse = torch.empty((2, n_rows), dtype=torch.float32, device=x.device)
+    loss = torch.empty(n_rows, dtype=torch.float32, device=x.device)
+    lse = torch.empty_like(loss)
     mean = torch.empty((), dtype=x.dtype, device=x.device)
     count = torch.empty((), dtype=torch.float32, device=x.device)
     if n_rows:

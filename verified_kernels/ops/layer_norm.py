@@ -127,8 +127,7 @@ def _backward(
     mean_ptr,
     rstd_ptr,
     dx_ptr,
-    dw_ptr,
-    db_ptr,
+    partials_ptr,
     stride_dym,
     stride_xm,
     n_rows,
@@ -137,8 +136,11 @@ def _backward(
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
     HALVES: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
 ):
-    """Fills dx [n_rows, n_cols], and partials dw, db [programs, n_cols] in fp32 (db may be None).
+    """Fills dx [n_rows, n_cols], and partials of dw and, with HAS_BIAS, db, in fp32.
+
+    partials [1 or 2, programs, n_cols] hold those of dw, then those of db.
 
     dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with
     HALVES = 2, half a row. Grid: (HALVES, programs), any number of programs; program p takes blocks
@@ -178,10 +180,11 @@ def _backward(
         tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         dw += dy * normed
         db += dy
-    out = program.to(tl.int64) * n_cols + cols
-    tl.store(dw_ptr + out, tl.sum(dw, axis=0)[None, :], mask=cols < n_cols)
-    if db_ptr is not None:
-        tl.store(db_ptr + out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
+    out = partials_ptr + program.to(tl.int64) * n_cols + cols
+    tl.store(out, tl.sum(dw, axis=0)[None, :], mask=cols < n_cols)
+    if HAS_BIAS:
+        out += tl.num_programs(1).to(tl.int64) * n_cols
+        tl.store(out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
 
 
 def forward_config(n_cols: int) -> tuple[int, int, int, int, int, int | None]:
@@ -269,8 +272,7 @@ def _gradients(
         mean,
         rstd,
         dx,
-        partials[0],
-        partials[1] if has_bias else None,
+        partials,
         dy.stride(0),
         x.stride(0),
         n_rows,
@@ -279,6 +281,7 @@ def _gradients(
         block_n,
         stages,
         halves,
+        has_bias,
         num_warps=num_warps,
     )
     return dx, sum_partials(partials, weight.dtype)

@@ -307,6 +307,9 @@ def rms_norm(
             f"rms_norm: residual has shape {tuple(residual.shape)} and x {tuple(x.shape)}; "
             "they must be alike"
         )
+    if residual is x:
+        # torch.compile counts a tensor that is passed twice once, and its gradient too.
+        residual = x.view_as(x)
     if wants_grad(x, residual, weight):
         return _ResidualRMSNorm.apply(x, residual, weight, n_cols, eps)
     rows, residual_rows = as_rows(x.reshape(-1, n_cols)), as_rows(residual.reshape(-1, n_cols))

@@ -14,7 +14,8 @@ Two mappings to program instances.
   threads read neighbouring addresses although the sum runs across them. With n_inner = 1 the same
   code is softmax of a very long row. The maximum is not known before the end, so the sum is kept
   *online*: when a chunk raises the maximum from m to m', what was summed is scaled by exp(m - m').
-  A second walk writes the result; it reads again what the first walk left in the cache.
+  A second walk writes the result; it reads again what the first walk, which asked for
+  that (`evict_last`), left in the cache.
 
 Traps. A masked lane must hold -inf, not zero: exp(0 - m) is not zero. In the online sum a chunk
 of nothing but -inf makes m' = -inf and exp(-inf - -inf) = NaN, although a later chunk may be
@@ -59,8 +60,12 @@ from verified_kernels.spec import (
     Values,
 )
 
-# The longest row that one program holds in registers.
-LONGEST_ROW_IN_REGISTERS = 32768
+# The longest rows that one program holds in registers.
+LONGEST_ROW_FORWARD = 32768
+LONGEST_ROW_BACKWARD = 32768
+# Rows of these lengths go faster backward when y and dy are read again, from the cache, than when
+# registers hold them: more programs then share a multiprocessor. Measured on an H200.
+READ_AGAIN_BACKWARD = range(2049, 8193)
 
 
 @triton.jit
@@ -130,7 +135,9 @@ def _strided_forward(
     for start in range(0, n, BLOCK_K):
         k = (start + steps).to(tl.int64)
         inside = (k < n) & (inner < n_inner)
-        x = tl.load(x_ptrs + k * n_inner, mask=inside, other=-float("inf")).to(tl.float32)
+        x = tl.load(
+            x_ptrs + k * n_inner, mask=inside, other=-float("inf"), eviction_policy="evict_last"
+        ).to(tl.float32)
         higher = tl.maximum(high, tl.max(x, axis=0))
         # Only -inf so far: shift by zero, since -inf - -inf is NaN.
         shift = tl.where(higher == -float("inf"), 0.0, higher)
@@ -140,7 +147,9 @@ def _strided_forward(
     for start in range(0, n, BLOCK_K):
         k = (start + steps).to(tl.int64)
         inside = (k < n) & (inner < n_inner)
-        x = tl.load(x_ptrs + k * n_inner, mask=inside, other=-float("inf")).to(tl.float32)
+        x = tl.load(
+            x_ptrs + k * n_inner, mask=inside, other=-float("inf"), eviction_policy="evict_first"
+        ).to(tl.float32)
         y = tl.exp(x - shift[None, :]) / total[None, :]
         tl.store(y_ptrs + k * n_inner, y.to(y_ptr.dtype.element_ty), mask=inside)
 
@@ -163,14 +172,22 @@ def _strided_backward(
     for start in range(0, n, BLOCK_K):
         k = (start + steps).to(tl.int64)
         inside = (k < n) & (inner < n_inner)
-        y = tl.load(y_ptr + base + k * n_inner, mask=inside, other=0.0).to(tl.float32)
-        dy = tl.load(dy_ptr + base + k * n_inner, mask=inside, other=0.0).to(tl.float32)
+        y = tl.load(
+            y_ptr + base + k * n_inner, mask=inside, other=0.0, eviction_policy="evict_last"
+        ).to(tl.float32)
+        dy = tl.load(
+            dy_ptr + base + k * n_inner, mask=inside, other=0.0, eviction_policy="evict_last"
+        ).to(tl.float32)
         total += tl.sum(y * dy, axis=0)
     for start in range(0, n, BLOCK_K):
         k = (start + steps).to(tl.int64)
         inside = (k < n) & (inner < n_inner)
-        y = tl.load(y_ptr + base + k * n_inner, mask=inside, other=0.0).to(tl.float32)
-        dy = tl.load(dy_ptr + base + k * n_inner, mask=inside, other=0.0).to(tl.float32)
+        y = tl.load(
+            y_ptr + base + k * n_inner, mask=inside, other=0.0, eviction_policy="evict_first"
+        ).to(tl.float32)
+        dy = tl.load(
+            dy_ptr + base + k * n_inner, mask=inside, other=0.0, eviction_policy="evict_first"
+        ).to(tl.float32)
         dx = y * (dy - total[None, :])
         tl.store(dx_ptr + base + k * n_inner, dx.to(dx_ptr.dtype.element_ty), mask=inside)
 
@@ -189,9 +206,10 @@ def row_config(n_cols: int, *, backward: bool) -> tuple[int, int, int, int | Non
 
 
 def strided_config(n: int, n_inner: int) -> tuple[int, int, int]:
-    """BLOCK_K, BLOCK_I and num_warps: a tile of 4,096 along columns, of 16,384 along a row."""
+    """BLOCK_K, BLOCK_I and num_warps: a tile of 4,096 in columns, of up to 16,384 in a row."""
     if n_inner == 1:
-        return 16384, 1, 16
+        block_k = min(next_power_of_2(n), 16384)
+        return block_k, 1, min(max(block_k // 512, 1), 16)
     block_i = min(next_power_of_2(n_inner), 64)
     return min(next_power_of_2(n), 4096 // block_i), block_i, 4
 
@@ -206,7 +224,7 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     if x.numel() == 0:
         return y
     n_outer, n, n_inner = _split(x, dim)
-    if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
+    if n_inner == 1 and n <= LONGEST_ROW_FORWARD:
         rows = as_rows(x.reshape(n_outer, n))
         block_m, block_n, num_warps, registers = row_config(n, backward=False)
         _rows_forward[(triton.cdiv(n_outer, block_m),)](
@@ -233,7 +251,7 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     if y.numel() == 0:
         return dx
     n_outer, n, n_inner = _split(y, dim)
-    if n_inner == 1 and n <= LONGEST_ROW_IN_REGISTERS:
+    if n_inner == 1 and n <= LONGEST_ROW_BACKWARD and n not in READ_AGAIN_BACKWARD:
         dy = as_rows(dy.reshape(n_outer, n))
         block_m, block_n, num_warps, registers = row_config(n, backward=True)
         _rows_backward[(triton.cdiv(n_outer, block_m),)](

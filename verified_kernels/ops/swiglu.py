@@ -48,8 +48,10 @@ from verified_kernels.spec import (
 )
 
 NUM_WARPS = 4
-# Of each input, a thread takes two loads of 16 bytes.
-BYTES_PER_THREAD = 32
+# Of each input, a thread takes one load of 16 bytes, or two in the large forward pass, where fewer
+# programs are faster. Measured on an H200.
+BYTES_PER_THREAD = 16
+LARGE = 1 << 24  # elements
 
 
 @triton.jit
@@ -138,9 +140,9 @@ def _as_rows(*tensors: Tensor) -> tuple[int, int, list[Tensor], list[int]]:
     return *rows[0].shape, rows, [t.stride(0) for t in rows]
 
 
-def _blocks(n_cols: int, itemsize: int) -> tuple[int, int]:
+def _blocks(n_cols: int, itemsize: int, loads: int = 1) -> tuple[int, int]:
     """BLOCK_SIZE and how many of them a row takes."""
-    block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // itemsize
+    block_size = NUM_WARPS * 32 * BYTES_PER_THREAD * loads // itemsize
     block_size = min(block_size, max(next_power_of_2(n_cols), 32))
     return block_size, cdiv(n_cols, block_size)
 
@@ -153,7 +155,7 @@ def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
     y = _like(gate)
     if y.numel():
         n_rows, n_cols, inputs, strides = _as_rows(gate, up)
-        block_size, blocks = _blocks(n_cols, y.element_size())
+        block_size, blocks = _blocks(n_cols, y.element_size(), 2 if y.numel() >= LARGE else 1)
         _forward_kernel[(n_rows * blocks,)](
             *inputs, y, *strides, n_cols, blocks, op, block_size, num_warps=NUM_WARPS
         )
