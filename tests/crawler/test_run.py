@@ -1,6 +1,5 @@
 """The loop: what is read again, what is not, and what a failure costs."""
 
-
 from __future__ import annotations
 
 import json
