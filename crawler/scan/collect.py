@@ -7,6 +7,7 @@ name that it may mean is known.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -41,7 +42,7 @@ _CODE = ("import ", "from ", "def ", "class ", "@", "if ", "try:")
 MAX_HEAD_LINES = 60
 MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})
-_HANDED_ON = ("launch", "run", "call", "wrap", "tune", "bench", "grid")
+_HANDED_ON = re.compile("launch|run|call|wrap|tune|bench|grid")
 
 
 def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
@@ -289,7 +290,7 @@ class _Collector:
         """Yield kernels given to a function that will launch them: `launch(kernel, grid, ...)`."""
         call = noted.call
         name = _last_name(call.func).lower()
-        if "grid" not in keywords and not any(word in name for word in _HANDED_ON):
+        if "grid" not in keywords and _HANDED_ON.search(name) is None:
             return
         given = [*call.args, *(k.value for k in call.keywords if k.arg in _KERNEL_KEYWORDS)]
         for arg in given:

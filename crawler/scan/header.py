@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 from libcst import native  # type: ignore[attr-defined]  # compiled, without stubs
@@ -87,6 +88,7 @@ def _decorator_text(node: ast.expr, lines: Sequence[str]) -> str:
     return joined
 
 
+@lru_cache(maxsize=4096)  # one project often has a kernel once for each of its back ends
 def _params_from_text(text: str) -> tuple[HeaderParam, ...] | None:
     if len(text) > MAX_UNCHECKED and not is_safe_for_libcst(text):
         return None
