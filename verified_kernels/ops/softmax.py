@@ -65,7 +65,7 @@ LONGEST_ROW_FORWARD = 32768
 LONGEST_ROW_BACKWARD = 32768
 # Rows of these lengths go faster backward when y and dy are read again, from the cache, than when
 # registers hold them: more programs then share a multiprocessor. Measured on an H200.
-READ_AGAIN_BACKWARD = range(2049, 8193)
+READ_AGAIN_ABOVE, READ_AGAIN_UP_TO = 2048, 8192
 
 
 @triton.jit
@@ -251,7 +251,8 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     if y.numel() == 0:
         return dx
     n_outer, n, n_inner = _split(y, dim)
-    if n_inner == 1 and n <= LONGEST_ROW_BACKWARD and n not in READ_AGAIN_BACKWARD:
+    read_again = n > LONGEST_ROW_BACKWARD or READ_AGAIN_ABOVE < n <= READ_AGAIN_UP_TO
+    if n_inner == 1 and not read_again:
         dy = as_rows(dy.reshape(n_outer, n))
         block_m, block_n, num_warps, registers = row_config(n, backward=True)
         _rows_backward[(triton.cdiv(n_outer, block_m),)](
