@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class Opener:
         self._on_wait = on_wait
         self._github: GithubOpener | None = None
         self._lock = Lock()
+        self._stop = Event()
 
     def __enter__(self) -> Opener:
         """Return the opener."""
@@ -77,6 +78,10 @@ class Opener:
         """Close the connections to GitHub."""
         if self._github is not None:
             self._github.close()
+
+    def stop(self) -> None:
+        """Let whatever is waited for on the network fail soon, in whichever thread."""
+        self._stop.set()
 
     def open(
         self, so_far: CrawledRepo, source: SourceRepo, known: KnownRepo | None, *, full: bool
@@ -105,10 +110,15 @@ class Opener:
         return Opened(snapshot=snapshot, so_far=so_far)
 
     def _github_opener(self) -> GithubOpener:
-        from crawler.github.opening import GithubOpener, connect
+        from crawler.github.opening import GithubOpener
 
         with self._lock:
             if self._github is None:
-                client = connect(self._environment, self._pace, self._on_wait)
-                self._github = GithubOpener(client, self._cache, self._pace)
+                self._github = GithubOpener(
+                    self._environment,
+                    self._cache,
+                    self._pace,
+                    on_wait=self._on_wait,
+                    stop=self._stop,
+                )
             return self._github

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,11 +20,11 @@ class Pace:
 
     An answer may take `answer` to begin, requests are `spacing` apart, a limit is waited out if
     that takes no longer than `patience`, and a fetch keeps to `fetch`. All waiting between tries
-    is done by `sleep`.
+    is done by `sleep`, if there is one; else it ends early when the crawl is stopped.
     """
 
     answer: float = ANSWER_SECONDS
     spacing: float = SPACING_SECONDS
     patience: float = PATIENCE_SECONDS
     fetch: FetchLimits = field(default_factory=FetchLimits)
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] | None = None

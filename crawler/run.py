@@ -58,6 +58,7 @@ def crawl(
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            opener.stop()
             threads.shutdown(cancel_futures=True)
 
 

@@ -29,7 +29,7 @@ class RequestBudget:
         allowance: int | None = None,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
         on_wait: Callable[[str, float], None] = lambda why, seconds: None,
     ) -> None:
         self.spent = 0

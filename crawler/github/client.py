@@ -60,7 +60,8 @@ class GithubClient:
     """The only way to GitHub's REST interface; close it, or use it in a `with` block.
 
     `sleep` is called with seconds between tries; `timeout` is how many seconds an answer may take
-    to begin; `spacing` is the least time in seconds between two requests.
+    to begin; `spacing` is the least time in seconds between two requests. Once `stop` is set, no
+    request is sent any more.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class GithubClient:
         budget: RequestBudget | None = None,
         timeout: float = ANSWER_SECONDS,
         spacing: float = SPACING_SECONDS,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
+        stop: threading.Event | None = None,
     ) -> None:
         self.api_url = api_url
         self.token = token
         self.budget = budget or RequestBudget()
         self._sleep = sleep
+        self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._silent = 0
         self._refused = 0
@@ -149,6 +152,8 @@ class GithubClient:
     def _ask(self, path: str, headers: Mapping[str, str], parse: Callable[[str], T]) -> Reply[T]:
         self._refuse_hopeless()
         self.budget.spend()
+        # That may have taken a while.
+        self._refuse_stopped()
         try:
             status, answered, body = self._github.requester.requestJson(
                 "GET", path, headers=dict(headers), cnx=self._connection
@@ -175,12 +180,17 @@ class GithubClient:
 
     def _refuse_hopeless(self) -> None:
         """Raise when earlier answers make another request pointless."""
+        self._refuse_stopped()
         if self._refused >= MAX_REFUSED:
             raise GithubError(self._refusal(), stops=True)
         if self._silent >= MAX_SILENT:
             raise GithubError(
                 "GitHub cannot be reached; check the network and run again to go on", stops=True
             )
+
+    def _refuse_stopped(self) -> None:
+        if self._stop.is_set():
+            raise GithubError("the crawl was stopped; run again to go on from here", stops=True)
 
     def _judge(self, status: int, answered: Mapping[str, str], message: str) -> None:
         """Return if the answer says something about what was asked for, and raise if not."""

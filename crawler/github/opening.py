@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 from crawler.errors import EmptySnapshotError, TritonIndexError
 from crawler.github.budget import RequestBudget
@@ -29,36 +30,40 @@ from crawler.snapshot.clone_cache import CloneCache
 from crawler.snapshot.select import select_files
 
 
-def connect(
-    environment: Mapping[str, str], pace: Pace, on_wait: Callable[[str, float], None]
-) -> GithubClient:
-    """Return a client of the GitHub that the environment names, with its token.
-
-    Raises:
-        SourceError: The address or the token cannot be used.
-    """
-    token = read_token(environment)
-    return GithubClient(
-        read_api_url(environment, token),
-        token,
-        budget=RequestBudget(patience=pace.patience, sleep=pace.sleep, on_wait=on_wait),
-        timeout=pace.answer,
-        spacing=pace.spacing,
-        sleep=pace.sleep,
-    )
-
-
 class GithubOpener:
     """Opens repositories on GitHub; safe to use from several threads.
 
     Once GitHub's limit is reached, the rest is left for the next run without another request.
     """
 
-    def __init__(self, client: GithubClient, cache: Path, pace: Pace) -> None:
-        self._client = client
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        cache: Path,
+        pace: Pace,
+        *,
+        on_wait: Callable[[str, float], None],
+        stop: Event,
+    ) -> None:
+        """Take where GitHub's address and token are, and the folder of the caches.
+
+        Raises:
+            SourceError: The address or the token cannot be used.
+        """
+        self._sleep = pace.sleep or stop.wait
+        self._limits = replace(pace.fetch, stop=stop)
         self._clones = CloneCache(cache / "clones")
-        self._pace = pace
         self._stopped: str | None = None
+        token = read_token(environment)
+        self._client = GithubClient(
+            read_api_url(environment, token),
+            token,
+            budget=RequestBudget(patience=pace.patience, sleep=self._sleep, on_wait=on_wait),
+            timeout=pace.answer,
+            spacing=pace.spacing,
+            sleep=self._sleep,
+            stop=stop,
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,8 +152,8 @@ class GithubOpener:
             commit=found.head,
             ref=source.ref,
             selected=select_files(source.include, source.exclude),
-            limits=self._pace.fetch,
-            sleep=self._pace.sleep,
+            limits=self._limits,
+            sleep=self._sleep,
         )
 
     def _fail(self, so_far: CrawledRepo, found: Failed) -> CrawledRepo:

@@ -42,7 +42,7 @@ def open_clone(
     ref: str | None = None,
     selected: Selection | None = None,
     limits: FetchLimits | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> CloneSnapshot:
     """Return the files of `commit`, or where `ref` or the remote's `HEAD` stands now.
 
@@ -115,7 +115,7 @@ class _Fetcher:
     """Fetches for one repository; a failure that may pass is tried a second time."""
 
     def __init__(
-        self, remote: Remote, repo: str, limits: FetchLimits, sleep: Callable[[float], None]
+        self, remote: Remote, repo: str, limits: FetchLimits, sleep: Callable[[float], object]
     ) -> None:
         self.repo = repo
         self._remote = remote

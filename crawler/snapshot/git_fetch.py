@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 
 from crawler.errors import SnapshotError
 from crawler.snapshot.git_command import hardened_environment
@@ -42,11 +43,15 @@ class Remote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """What one fetch may take: seconds in all, seconds of near silence, bytes of one pack."""
+    """What one fetch may take: seconds in all, seconds of near silence, bytes of one pack.
+
+    It ends at once when `stop` is set.
+    """
 
     seconds: float = 600.0
     silent_seconds: int = 60
     pack_bytes: int = 1 << 30
+    stop: Event = field(default_factory=Event, repr=False, compare=False)
 
 
 class Trouble(StrEnum):
@@ -231,6 +236,8 @@ def _watch(process: subprocess.Popen[bytes], packs: Path, limits: FetchLimits) -
                 return f"git was not done after {limits.seconds:.0f} seconds and was stopped"
             if _incoming_bytes(packs) > limits.pack_bytes:
                 return f"git was sent more than {limits.pack_bytes >> 20} MiB and was stopped"
+            if limits.stop.is_set():
+                return "the crawl was stopped"
 
 
 def _incoming_bytes(packs: Path) -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.github_crawl import command
 from tests.github_crawl.crawls import Crawls, kernel_file
+from tests.github_server import Fault, What
 
 KILLS = 20 if os.environ.get("TEST_EVERYTHING") else 5
 NAMES = [f"octo/k{number:02}" for number in range(20)]
@@ -38,6 +39,23 @@ def test_a_killed_crawl_is_gone_on_with(crawls, tmp_path):
     reference = Crawls(crawls.server, tmp_path / "whole.duckdb", tmp_path / "whole")
     reference.run(*NAMES)
     assert crawls.contents() == reference.contents()
+
+
+def test_an_interrupted_crawl_ends_soon_and_publishes_what_it_has(crawls):
+    for name in ("octo/quick", "octo/slow"):
+        crawls.server.world.add(name, {"k.py": kernel_file("k")})
+    crawls.server.script(Fault(what=What.TIMEOUT, on="*slow*upload-pack", times=None))
+    process = command.start(crawls, "crawl", "--jobs", "1", "octo/quick", "octo/slow")
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("updated: octo/quick")
+    while not any(one.fault for one in crawls.server.log):
+        time.sleep(0.01)
+    interrupted = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, lines = process.communicate(timeout=60)
+    assert time.monotonic() - interrupted < 10, "a fetch is not waited for"
+    assert (process.returncode, lines.strip()) == (130, "triton-index: interrupted")
+    assert crawls.live() == ["octo/quick:k.py::k"]
 
 
 def assert_not_fetched_again(crawls: Crawls, since: int, finished: set[str]) -> None:
