@@ -78,6 +78,13 @@ def source_word(source: SourceRepo) -> str:
     return source.name if source.path is None else f"{source.name}={source.path}"
 
 
+def listed_sources() -> Path:
+    """Return the path of the list that comes with the program: `sources.toml`."""
+    installed = Path(__file__).parent / "data" / "sources.toml"
+    # An editable install runs from the checkout, where the list stands at the top.
+    return installed if installed.exists() else Path(__file__).parents[1] / "sources.toml"
+
+
 def load_sources(path: Path) -> tuple[SourceRepo, ...]:
     """Return the sources that a list such as `sources.toml` holds, in its order.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from crawler.models import SourceKind, SourceRepo
 from crawler.snapshot.select import select_files
-from crawler.sources import load_sources
+from crawler.sources import listed_sources, load_sources
 
-LIST = Path(__file__).parents[1] / "sources.toml"
+LIST = listed_sources()
 
 # Every repository that the four seed documents link to, by the name they use. What has moved
 # since must still be found under it.

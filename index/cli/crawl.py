@@ -12,7 +12,7 @@ from index.cli.group import Settings
 if TYPE_CHECKING:
     from crawler.models import SourceRepo
 
-SOURCES = Path("sources.toml")
+HERE = Path("sources.toml")
 
 
 @click.command()
@@ -21,7 +21,7 @@ SOURCES = Path("sources.toml")
     "--sources",
     "listed",
     type=click.Path(path_type=Path),
-    help="Crawl the sources of this list.  [default: sources.toml]",
+    help="Crawl the sources of this list.  [default: sources.toml here, else the program's own]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Scan in N processes.")
 @click.option("--full", is_flag=True, help="Read everything again, whatever is cached.")
@@ -65,12 +65,12 @@ def command(
 
 
 def _sources(words: tuple[str, ...], listed: Path | None) -> tuple[SourceRepo, ...]:
-    from crawler.sources import load_sources, parse_sources
+    from crawler.sources import listed_sources, load_sources, parse_sources
 
     if words and listed is not None:
         raise click.UsageError("give SOURCE words or --sources FILE, not both")
     if words:
         return parse_sources(words)
-    if listed is None and not SOURCES.exists():
-        raise click.UsageError(f"no SOURCE given, and no {SOURCES} here; name one")
-    return load_sources(listed or SOURCES)
+    if listed is None:
+        listed = HERE if HERE.exists() else listed_sources()
+    return load_sources(listed)

@@ -382,12 +382,14 @@ def test_a_crawl_of_a_list(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert "local/mine" in cli.out
 
 
-def test_a_crawl_of_nothing_says_what_to_name(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_a_source_the_list_here_is_crawled(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "sources.toml").write_text('[[repo]]\nname = "local/mine=project"\n')
     monkeypatch.chdir(tmp_path)
-    assert cli("crawl") == 2
-    assert "no SOURCE given, and no sources.toml here; name one" in cli.err
+    assert cli("crawl") == 0
+    assert cli("repos") == 0
+    assert "local/mine" in cli.out
 
 
 def test_the_users_own_index_is_made_and_then_read(
