@@ -1,4 +1,4 @@
-"""One GET at a time through PyGithub: retried, limited, bounded, and without the token in errors.
+"""One request at a time through PyGithub: retried, limited, bounded, and no token in errors.
 
 GitHub asks for requests one after another, so threads share one client and take turns. PyGithub
 brings the addresses, the authentication and the redirects; its own retries are off, because they
@@ -15,12 +15,22 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from github import Auth, Github
 
+from crawler.github.answers import (
+    DONE,
+    TELLING,
+    Reply,
+    UnusableError,
+    describe,
+    is_limit,
+    parsed,
+    usable_etag,
+)
 from crawler.github.budget import RequestBudget
 from crawler.github.connection import BoundedConnection
 from crawler.github.errors import GithubError
@@ -39,21 +49,17 @@ MAX_SILENT = 9
 MAX_REFUSED = 3
 """After so many 401 in a row the token counts as bad; more of them would lock it out."""
 
+Verb = Literal["POST", "PUT", "PATCH", "DELETE"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply(Generic[T]):
-    """An answer to act on: 200 with its parsed value, or 304 and 4xx with none.
+class _Question:
+    """A request below the API's root; `body` is sent as JSON, and left out where it is None."""
 
-    `moved`: a redirect was followed. `requests` were sent for it. `message` is GitHub's word on
-    a 4xx.
-    """
-
-    status: int
-    value: T | None
-    etag: str | None
-    moved: bool
-    requests: int
-    message: str = ""
+    verb: Literal["GET"] | Verb
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any] | None = None
 
 
 class GithubClient:
@@ -129,19 +135,39 @@ class GithubClient:
             GithubError: No usable answer after all tries, or the token is refused.
         """
         headers = {"Accept": accept} | ({"If-None-Match": etag} if etag else {})
+        return self._persist(_Question(verb="GET", path=path, headers=headers), parse)
+
+    def send(
+        self, verb: Verb, path: str, parse: Callable[[str], T], *, body: Mapping[str, Any]
+    ) -> Reply[T]:
+        """Return the answer to a request that changes something below the API's root.
+
+        A POST that may have been carried out is not repeated: look first whether it was.
+
+        Raises:
+            LimitReached: No request may be sent before a time too far away.
+            GithubError: No usable answer after all tries, or the token is refused.
+        """
+        headers = {"Accept": "application/vnd.github+json"}
+        return self._persist(_Question(verb=verb, path=path, headers=headers, body=body), parse)
+
+    def _persist(self, question: _Question, parse: Callable[[str], T]) -> Reply[T]:
+        """Ask until there is an answer to act on, or no more tries."""
         sent = 0
         for wait in (*RETRY_WAITS, None):
             with self._lock:
                 self._connection.hops = 0
                 try:
-                    reply = self._ask(path, headers, parse)
+                    reply = self._ask(question, parse)
                     return replace(reply, requests=sent + self._connection.hops)
-                except _UnusableError as error:
+                except UnusableError as error:
                     problem = error
                 except GithubError as error:
                     error.requests = sent + self._connection.hops
                     raise
                 sent += self._connection.hops
+            if question.verb == "POST" and not problem.is_limit:
+                break
             if wait is not None and not problem.is_limit:
                 # After a limit the budget knows how long to wait, and whether to.
                 self._sleep(wait)
@@ -149,18 +175,22 @@ class GithubClient:
         failure.requests = sent
         raise failure
 
-    def _ask(self, path: str, headers: Mapping[str, str], parse: Callable[[str], T]) -> Reply[T]:
+    def _ask(self, question: _Question, parse: Callable[[str], T]) -> Reply[T]:
         self._refuse_hopeless()
         self.budget.spend()
         # That may have taken a while.
         self._refuse_stopped()
         try:
             status, answered, body = self._github.requester.requestJson(
-                "GET", path, headers=dict(headers), cnx=self._connection
+                question.verb,
+                question.path,
+                headers=dict(question.headers),
+                input=question.body,
+                cnx=self._connection,
             )
         except requests.RequestException as error:
             self._silent += 1
-            raise _UnusableError(_describe(error)) from error
+            raise UnusableError(describe(error)) from error
         except RuntimeError as error:
             # PyGithub's word for a redirect to another scheme or host, or to itself.
             raise GithubError("GitHub redirects out of its API; check GITHUB_API_URL") from error
@@ -171,8 +201,8 @@ class GithubClient:
         self._judge(status, answered, message)
         return Reply(
             status=status,
-            value=_parsed(parse, body) if status == 200 else None,
-            etag=_etag(answered),
+            value=parsed(parse, body) if status in DONE else None,
+            etag=usable_etag(answered),
             moved=self._connection.hops > 1,
             requests=0,
             message=message,
@@ -198,14 +228,14 @@ class GithubClient:
             self._refused += 1
             raise GithubError(self._refusal(), stops=self._refused >= MAX_REFUSED)
         self._refused = 0
-        if _is_limit(status, answered, message):
+        if is_limit(status, answered, message):
             self.budget.close_for_limit(answered)
-            raise _UnusableError(f"GitHub limits requests ({status})", is_limit=True)
+            raise UnusableError(f"GitHub limits requests ({status})", is_limit=True)
         self.budget.note(answered)
         if status == 304 and self.token is not None:
             self.budget.refund()
-        if status >= 500 or status not in _TELLING:
-            raise _UnusableError(f"GitHub answers {status}" + (f" ({message})" if message else ""))
+        if status not in TELLING:
+            raise UnusableError(f"GitHub answers {status}" + (f" ({message})" if message else ""))
 
     def _refusal(self) -> str:
         if self.token is None:
@@ -220,49 +250,3 @@ class GithubClient:
             return ""
         line = " ".join(re.sub(r"[^\x20-\x7e]", " ", str(message)).split())[:200]
         return self.token.redact(line) if self.token else line
-
-
-class _UnusableError(Exception):
-    """One try gave nothing to act on; the text says why."""
-
-    def __init__(self, why: str, *, is_limit: bool = False) -> None:
-        super().__init__(why)
-        self.is_limit = is_limit
-
-
-_TELLING = frozenset({200, 304, 403, 404, 409, 410, 422, 451})
-
-
-def _is_limit(status: int, answered: Mapping[str, str], message: str) -> bool:
-    if status == 403:
-        told = "rate limit" in message.lower() or "abuse" in message.lower()
-        return told or "retry-after" in answered or answered.get("x-ratelimit-remaining") == "0"
-    return status == 429
-
-
-def _parsed(parse: Callable[[str], T], body: str) -> T:
-    try:
-        return parse(body)
-    except ValueError as error:
-        raise _UnusableError(f"GitHub's answer cannot be used ({error})") from error
-
-
-def _etag(answered: Mapping[str, str]) -> str | None:
-    """Return the ETag if it can be sent back as it is."""
-    etag = answered.get("etag", "")
-    return etag if re.fullmatch(r"[\x21-\x7e]{1,200}", etag) else None
-
-
-def _describe(error: requests.RequestException) -> str:
-    """Return what happened, without the addresses and headers that the error's own text holds."""
-    for kind, words in (
-        (requests.exceptions.SSLError, "the certificate of GitHub's API is not trusted"),
-        (requests.exceptions.ProxyError, "the proxy does not lead to GitHub"),
-        (requests.Timeout, "GitHub does not answer in time"),
-        (requests.exceptions.ChunkedEncodingError, "GitHub's answer breaks off"),
-        (requests.ConnectionError, "GitHub cannot be reached"),
-        (requests.TooManyRedirects, "GitHub redirects without end"),
-    ):
-        if isinstance(error, kind):
-            return words
-    return "GitHub's answer is out of bounds"

@@ -50,6 +50,7 @@ class BoundedConnection(HTTPSRequestsConnectionClass):
             self.verb,
             f"{self.protocol}://{self.host}:{self.port}{self.url}",
             headers=self.headers,
+            data=self.input,
             timeout=self._timeout,
             allow_redirects=False,
             stream=True,

@@ -21,7 +21,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import quote
 
-from crawler.github.client import GithubClient, Reply
+from crawler.github.answers import Reply
+from crawler.github.client import GithubClient
 from crawler.github.errors import GithubError
 from crawler.github.metadata import parse_head, parse_repository
 from crawler.github.states import (

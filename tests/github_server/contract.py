@@ -14,17 +14,19 @@ DESCRIPTION = Path(__file__).with_name("openapi") / "github.json"
 ERROR = {"$ref": "#/components/schemas/basic-error"}
 
 
-def find_faults(path: str, status: int, media_type: str, body: bytes) -> list[str]:
-    """Return what is wrong with the answer to a GET of this path, one line each.
+def find_faults(
+    path: str, status: int, media_type: str, body: bytes, *, method: str = "GET"
+) -> list[str]:
+    """Return what is wrong with the answer to a request for this path, one line each.
 
     A status that the description leaves out (every operation may be answered with 401, 429 or
     502) must still carry GitHub's common error body.
     """
-    operation = find_operation(path)
+    operation = find_operation(path, method)
     if operation is None:
         return [] if status == 404 else [f"{path}: {status} from an operation nobody described"]
-    if status == 304:
-        return [f"{path}: 304 with a body"] if body else []
+    if status in (204, 304):
+        return [f"{path}: {status} with a body"] if body else []
     answer = operation["responses"].get(str(status))
     if answer is None:
         return [] if status < 400 else check(path, ERROR, json.loads(body))
@@ -35,8 +37,8 @@ def find_faults(path: str, status: int, media_type: str, body: bytes) -> list[st
     return check(path, content[media_type]["schema"], value)
 
 
-def find_operation(path: str) -> dict[str, Any] | None:
-    """Return the described GET operation that serves this path.
+def find_operation(path: str, method: str = "GET") -> dict[str, Any] | None:
+    """Return the described operation that serves this path.
 
     `/repositories/{id}` is where GitHub's redirects lead; it is described nowhere and answers
     what `/repos/{owner}/{repo}` answers.
@@ -46,8 +48,8 @@ def find_operation(path: str) -> dict[str, Any] | None:
         # A ref may hold slashes, and it is always the last part.
         pattern = re.sub(r"\{ref\}", r".+", template)
         pattern = re.sub(r"\{\w+\}", r"[^/]+", pattern)
-        if re.fullmatch(pattern, path):
-            operation: dict[str, Any] = item["get"]
+        if method.lower() in item and re.fullmatch(pattern, path):
+            operation: dict[str, Any] = item[method.lower()]
             return operation
     return None
 

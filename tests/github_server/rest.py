@@ -1,15 +1,9 @@
-"""The REST operations, one function each: what GitHub answers about the world as it is.
-
-To serve one more, write its function, put it in `ROUTES`, and add its operation id to
-`openapi/cut.py`.
-"""
+"""Requests and answers of the REST interface, and the operations on repositories themselves."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,12 +18,19 @@ SHA = "application/vnd.github.sha"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A GET below the API's root; header names in lower case."""
+    """A request below the API's root; header names in lower case."""
 
     root: str
     path: str
     query: str
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
+
+    def json(self) -> dict[str, Any]:
+        """Return the body of a request that changes something."""
+        sent: dict[str, Any] = json.loads(self.body)
+        return sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,43 +41,6 @@ class Answer:
     body: bytes = b""
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Operation = Callable[[World, Request, HostedRepo, str], Answer]
-
-
-def answer(world: World, request: Request) -> Answer:
-    """Return GitHub's answer; conditional requests get 304 when nothing changed."""
-    found = route(world, request)
-    if found.status != 200:
-        return found
-    etag = found.headers.get("ETag") or f'W/"{hashlib.sha256(found.body).hexdigest()}"'
-    headers = {**found.headers, "ETag": etag}
-    asked = request.headers.get("if-none-match", "").removeprefix("W/")
-    if asked and asked == etag.removeprefix("W/"):
-        return Answer(status=304, headers=headers)
-    return Answer(status=200, body=found.body, media_type=found.media_type, headers=headers)
-
-
-def route(world: World, request: Request) -> Answer:
-    """Find the repository that the path names, and the operation on it."""
-    by_id = re.fullmatch(r"/repositories/(\d+)(/.*)?", request.path)
-    by_name = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", request.path)
-    match = by_id or by_name
-    if match is None:
-        return failure(404, "Not Found")
-    repo = world.by_id(int(match[1])) if by_id else world.find(match[1])
-    rest = match[2] or ""
-    if repo is None and by_name and (moved := world.renames.get(match[1].lower())):
-        return redirect(f"{request.root}/repositories/{moved}{rest}")
-    if repo is None or repo.private:
-        return failure(404, "Not Found")
-    if repo.blocked:
-        return failure(451, "Repository access blocked")
-    for pattern, operation in ROUTES:
-        if found := re.fullmatch(pattern, rest):
-            return operation(world, request, repo, *found.groups(""))
-    return failure(404, "Not Found")
 
 
 def get_repository(world: World, request: Request, repo: HostedRepo) -> Answer:
@@ -107,12 +71,6 @@ def resolve(repo: HostedRepo, ref: str) -> Sequence[str]:
         except AssertionError:
             continue
     return []
-
-
-ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
-    (r"", get_repository),
-    (r"/commits/(.+)", get_commit),
-)
 
 
 def json_answer(body: Any, headers: Mapping[str, str] | None = None) -> Answer:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote
 
-from tests.github_server import contract, rest
+from tests.github_server import contract, rest, routes
 from tests.github_server.faults import STATUS, Fault, What, refuse, spoil
 from tests.github_server.git_http import serve_git
 from tests.github_server.rest import Answer, Request
@@ -120,7 +120,7 @@ class GithubServer:
             if fault and what in STATUS:
                 answer = refuse(fault, what, self.limit)
             elif path.startswith(API):
-                answer = self._api(path.removeprefix(API), query, headers)
+                answer = self._api(method, path.removeprefix(API), query, headers, body)
             else:
                 answer = self._git(method, path, query, headers, body)
             answer = spoil(answer, what, f"{self.origin}{path}")
@@ -136,18 +136,24 @@ class GithubServer:
             )
         return answer, what
 
-    def _api(self, path: str, query: str, headers: Mapping[str, str]) -> Answer:
+    def _api(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
         path = unquote(path)
-        request = Request(root=self.api_url, path=path, query=query, headers=headers)
+        request = Request(
+            root=self.api_url, path=path, query=query, headers=headers, method=method, body=body
+        )
         if path == "/rate_limit":
             answer = rest.json_answer(self._rate_limit())
         elif self.used >= self.limit:
             status, message = STATUS[What.PRIMARY_LIMIT]
             answer = rest.failure(status, message)
         else:
-            answer = rest.answer(self.world, request)
+            answer = routes.answer(self.world, request)
             self.used += answer.status != 304
-        self.violations += contract.find_faults(path, answer.status, answer.media_type, answer.body)
+        self.violations += contract.find_faults(
+            path, answer.status, answer.media_type, answer.body, method=method
+        )
         rate = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(max(0, self.limit - self.used)),
