@@ -86,9 +86,9 @@ def check_clone_url(clone_url: str, api_url: str) -> str | None:
     """Return what is wrong with the clone address that an API answered, None if it may be used.
 
     Any https address will do. Plain http only on the API's own host when that is plain http too,
-    and a folder of this machine only when the API is on this machine.
+    and a folder or another port of this machine only when the API is on this machine.
     """
-    if clone_url.startswith("file:///") and is_loopback(api_url):
+    if is_loopback(api_url) and (clone_url.startswith("file:///") or is_loopback(clone_url)):
         return None
     parts, api = _split(clone_url), _split(api_url)
     if parts is None or api is None or parts.username or parts.password:

@@ -86,6 +86,8 @@ def test_plain_http_is_allowed_where_no_token_is_at_stake():
 @pytest.mark.parametrize(
     ("clone_url", "api_url", "is_fine"),
     [
+        ("http://localhost:8/a/b.git", "http://127.0.0.1:9", True),
+        ("http://localhost:8/a/b.git", "https://api.github.com", False),
         ("https://github.com/a/b.git", PUBLIC, True),
         ("http://github.com/a/b.git", PUBLIC, False),
         ("file:///srv/a.git", PUBLIC, False),
