@@ -72,22 +72,46 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
     Raises:
         StoreError: the database is no index, or was written by a newer program.
     """
-    try:
-        value = read_meta(con, "schema_version")
-    except duckdb.CatalogException:
-        value = None
-    except duckdb.Error as error:
-        raise StoreError(_explain(path, error)) from error
-    if value is None or not value.isdecimal():
+    with storage_errors(path):
+        version = stored_version(con)
+    if version is None:
         raise StoreError(
             f"{path}: a DuckDB database, but no triton-index; name another file with --db"
         )
-    if int(value) > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: this index has schema {value}, newer than this program's {SCHEMA_VERSION}; "
-            "upgrade triton-index, or name another file with --db"
+            f"{path}: this index has schema {version}, newer than this program's "
+            f"{SCHEMA_VERSION}; upgrade triton-index, or name another file with --db"
         )
-    return int(value)
+    return version
+
+
+def stored_version(con: duckdb.DuckDBPyConnection) -> int | None:
+    """Return the schema that a database says it has, whichever; None where it is no index."""
+    try:
+        value = read_meta(con, "schema_version")
+    except duckdb.CatalogException:
+        return None
+    return int(value) if value is not None and value.isdecimal() else None
+
+
+def schema_faults(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return how the tables and views depart from what the migrations make, one line each."""
+    with duckdb.connect(config=_WRITING) as blank:
+        migrate(blank, since=0)
+        wanted = _columns(blank)
+    found = _columns(con)
+    missing = (f"{column} is missing" for column in sorted(wanted - found))
+    foreign = (f"{column} is not of this schema" for column in sorted(found - wanted))
+    return (*missing, *foreign)
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    rows = con.execute(
+        "SELECT table_name || '.' || column_name || ' ' || data_type FROM duckdb_columns() "
+        "WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
+    return frozenset(str(column) for (column,) in rows)
 
 
 def migrate(con: duckdb.DuckDBPyConnection, *, since: int) -> None:

@@ -53,14 +53,7 @@ class WorkingCopy:
             StoreError: another writer is at work, the published index cannot be read, or the
                 folder cannot be written.
         """
-        if "?" in str(self.path):
-            raise StoreError(
-                f"{self.path}: DuckDB cannot write below a path with a question mark; "
-                "name another file with --db"
-            )
-        with storage_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._acquire()
+        self.reserve()
         try:
             with storage_errors(self.path):
                 base = self._base()
@@ -70,6 +63,39 @@ class WorkingCopy:
             self._lock.release()
             raise
         return self._con
+
+    def reserve(self) -> None:
+        """Keep other writers out until it is closed.
+
+        Raises:
+            StoreError: another writer is at work, or the folder cannot be written.
+        """
+        if "?" in str(self.path):
+            raise StoreError(
+                f"{self.path}: DuckDB cannot write below a path with a question mark; "
+                "name another file with --db"
+            )
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._acquire()
+
+    def install(self, received: Path, *, keep: Path | None = None) -> None:
+        """Move a whole index that came from elsewhere into the place of the reserved one.
+
+        What stood there is kept as `keep`, if that is given.
+
+        Raises:
+            StoreError: another program writes what stands there, or it is no index.
+        """
+        with storage_errors(self.path):
+            if self.path.exists():
+                _generation(self.path)
+                if keep is not None:
+                    keep.unlink(missing_ok=True)
+                    _link_or_copy(self.path, keep)
+            _sync(received)
+            received.replace(self.path)
+            _sync(self.path.parent)
 
     def publish(self) -> None:
         """Move the copy into the place of the index; readers from now on see it."""
@@ -95,7 +121,7 @@ class WorkingCopy:
             self._lock.acquire()
         except Timeout as error:
             raise StoreError(
-                f"{self.path}: another crawl is writing this index; "
+                f"{self.path}: another command is writing this index; "
                 "wait until it has ended, or write another file with --db"
             ) from error
 
@@ -146,6 +172,14 @@ def _generation(base: Path) -> str:
         # Written by hand and not closed: fold its log in, or learn who still writes.
         connect_for_writing(base).close()
     return generation
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        # Not every file system has links.
+        shutil.copyfile(source, target)
 
 
 def _wal(path: Path) -> Path:

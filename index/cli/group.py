@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": "List the crawls, or what one of them changed.",
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
+    "update": "Fetch the published index and swap it in.",
 }
 
 

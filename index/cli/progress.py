@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -34,6 +34,21 @@ def crawl_progress(sources: int) -> Iterator[CrawlProgress]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield BarProgress(bars, sources)
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """Yield what is told how many bytes of a file have come, of how many; silent off a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        file = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(file, completed=done, total=total)
 
 
 class PlainProgress:

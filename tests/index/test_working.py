@@ -67,7 +67,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 def test_a_second_writer_is_told_at_once(db: Path) -> None:
     with Store.open_for_writing(db):
         started = time.monotonic()
-        with pytest.raises(StoreError, match="another crawl is writing this index; wait until"):
+        with pytest.raises(StoreError, match="another command is writing this index; wait until"):
             Store.open_for_writing(db)
         assert time.monotonic() - started < 1
     Store.open_for_writing(db).__exit__(None, None, None)
@@ -78,7 +78,7 @@ def test_a_second_writer_in_another_process_is_told(db: Path) -> None:
     assert said(writer) == "open"
     os.kill(writer.pid, signal.SIGSTOP)
     try:
-        with pytest.raises(StoreError, match="another crawl is writing"):
+        with pytest.raises(StoreError, match="another command is writing"):
             Store.open_for_writing(db)
     finally:
         os.kill(writer.pid, signal.SIGCONT)
