@@ -40,6 +40,10 @@ class NothingKnown:
         """Return nothing."""
         return {}
 
+    def histories(self, repo: str) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:

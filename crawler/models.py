@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crawler.github.states import GithubState, RepoMetadata
+from crawler.history import FileHistory, Histories
 
 
 class SourceKind(StrEnum):
@@ -134,6 +135,9 @@ class Snapshot(Protocol):
 
     def permalink(self, path: str, start_line: int, end_line: int) -> str:
         """Return the address of these lines at this commit; ends in `#L<start>-L<end>`."""
+
+    def histories(self, entries: Sequence[Entry]) -> Histories:
+        """Return who wrote these files and when, as far as that can be told; the first go first."""
 
     def close(self) -> None:
         """Release what reading needed (processes, temporary files)."""
@@ -274,6 +278,8 @@ class KnownRepo:
     github: GithubState | None = None
     """What GitHub said when it was last looked at."""
     crawled_at: datetime | None = None
+    is_history_due: bool = False
+    """Whether asking for the histories of its files failed, so that it must be asked again."""
 
 
 class KnownState(Protocol):
@@ -287,6 +293,9 @@ class KnownState(Protocol):
 
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         """Return the cached facts of those of the blobs that this scanner version has read."""
+
+    def histories(self, repo: str) -> Mapping[str, str]:
+        """Return the files of a repository whose history is known: path -> blob it is that of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +321,10 @@ class CrawledRepo:
     skipped: tuple[ScanSkip, ...] = ()
     scans: tuple[CachedScan, ...] = ()
     documents: tuple[Document, ...] = ()
+    histories: tuple[FileHistory, ...] = ()
+    """Those of files with kernels that were not known before."""
+    is_history_due: bool = False
+    """Whether histories are missing because something failed."""
     marks: tuple[str, ...] = ()
     """Those of its entry in the list of sources."""
     blobs: tuple[str, ...] = ()

@@ -89,10 +89,11 @@ class Opener:
         """Return the opened source, or, where there is nothing to read, how it ended.
 
         `so_far` is the source as failed, `known` what earlier crawls left of it. Content that is
-        unchanged is read again with `full`, or if another scanner read it.
+        unchanged is read again with `full`, if another scanner read it, or if histories are due.
         """
         is_same = known is not None and known.scanner_version == so_far.scanner_version
-        current = known if is_same and not full else None
+        is_done = known is not None and not known.is_history_due
+        current = known if is_same and is_done and not full else None
         try:
             if source.kind is SourceKind.GITHUB:
                 github = self._github_opener()

@@ -6,9 +6,10 @@ files worth a parse -> facts (from the cache where the blob is known) -> linked 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from crawler.history import Histories
 from crawler.models import (
     CachedScan,
     CrawledRepo,
@@ -92,6 +93,7 @@ class _Reading:
         self.read_held_back(entries)
         facts = self.facts(entries)
         kernels = kernel_records(self.snapshot, link_snapshot(facts))
+        histories = self.histories(entries, {kernel.path for kernel in kernels})
         return replace(
             so_far,
             status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
@@ -101,7 +103,10 @@ class _Reading:
             skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
             scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
             documents=(*self.documents, *_heads(facts)),
+            histories=histories.files,
+            is_history_due=histories.is_cut_short,
             blobs=tuple(sorted(keys)),
+            requests=so_far.requests + histories.requests,
         )
 
     def read(
@@ -164,6 +169,12 @@ class _Reading:
                 return
             asked.update(map(scan_key, wanted))
             self.read(wanted, gated=False)
+
+    def histories(self, entries: Sequence[Entry], paths: Container[str]) -> Histories:
+        """Return the histories of those of the files that changed; nothing is known of go first."""
+        known = {} if self.full else self.known.histories(self.snapshot.repo)
+        wanted = [e for e in entries if e.path in paths and known.get(e.path) != e.blob]
+        return self.snapshot.histories(sorted(wanted, key=lambda e: (e.path in known, e.path)))
 
     def facts(self, entries: Sequence[Entry]) -> Mapping[str, FileFacts]:
         found = ((entry.path, self.results.get(scan_key(entry))) for entry in entries)

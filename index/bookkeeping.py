@@ -72,7 +72,8 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
         con.execute(
             """
             UPDATE repos SET commit = $commit, version = $version, scanner_version = $scanner,
-                files_seen = $files_seen, files_parsed = $files_parsed, kernels = $kernels
+                files_seen = $files_seen, files_parsed = $files_parsed, kernels = $kernels,
+                is_history_due = $is_history_due
             WHERE name = $name
             """,
             {
@@ -82,6 +83,7 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
                 "files_seen": crawled.files_seen,
                 "files_parsed": crawled.files_parsed,
                 "kernels": _count_live(con, crawled.name),
+                "is_history_due": crawled.is_history_due,
                 "name": clean_text(crawled.name),
             },
         )

@@ -35,7 +35,7 @@ KERNEL_FIELDS = {
     "triton_max": "last one; null when the newest still has it",
     "triton_declared": "the requirement that the source states",
     "license": "SPDX expression, the file's own before the repository's; null when unknown",
-    "authors": "who wrote it",
+    "authors": "who wrote its file, most commits first; empty when unknown",
     "stars": "of the repository",
     "is_test": "whether it is part of a test",
     "is_generated": "whether it is machine-written",

@@ -68,7 +68,7 @@ def rename_repo(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
             values | {"prefix": prefix},
         )
     is_known = con.execute("SELECT 1 FROM repos WHERE name = ?", [new]).fetchone() is not None
-    for table in ("skips", "repo_blobs", "documents"):
+    for table in ("skips", "repo_blobs", "documents", "file_history"):
         if is_known:
             con.execute(f"DELETE FROM {table} WHERE repo = $old", {"old": old})
         else:

@@ -38,6 +38,7 @@ from index.bookkeeping import (
 )
 from index.database import storage_errors
 from index.enriching import enrich_stale, save_documents
+from index.histories import save_histories
 from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
@@ -101,7 +102,8 @@ class Store:
         with self._turn, storage_errors(self._copy.path):
             stored = stored_name(self._con, clean_text(name))
         rows = self._fetch(
-            "SELECT name, commit, scanner_version, location, github, last_seen_at FROM repos "
+            "SELECT name, commit, scanner_version, location, github, last_seen_at, is_history_due "
+            "FROM repos "
             "WHERE name = $name AND (commit IS NOT NULL OR github IS NOT NULL)",
             name=stored,
         )
@@ -115,6 +117,13 @@ class Store:
             version=scanner_version,
             blobs=list(blobs),
         )
+        return dict(rows)
+
+    def histories(self, repo: str) -> Mapping[str, str]:
+        """Return the files of a repository whose history is known: path -> blob it is that of."""
+        with self._turn, storage_errors(self._copy.path):
+            stored = stored_name(self._con, clean_text(repo))
+        rows = self._fetch("SELECT path, blob FROM file_history WHERE repo = $repo", repo=stored)
         return dict(rows)
 
     def begin_run(self) -> Run:
@@ -142,6 +151,7 @@ class Store:
             save_repo(con, crawled, _utc(run.started_at))
             if crawled.status in WHOLE:
                 save_documents(con, self._staging, crawled)
+                save_histories(con, self._staging, crawled)
             return save_report(con, self._staging, crawled, merge, run.id)
 
     def finish_run(self, run: Run, repos: Sequence[RepoReport]) -> CrawlReport:
@@ -223,6 +233,7 @@ def _known_repo(
     location: str,
     github: str | None,
     seen_at: datetime,
+    is_history_due: bool,
 ) -> KnownRepo:
     return KnownRepo(
         name=name,
@@ -231,6 +242,7 @@ def _known_repo(
         location=location,
         github=None if github is None else decode_state(github),
         crawled_at=seen_at.replace(tzinfo=UTC),
+        is_history_due=is_history_due,
     )
 
 

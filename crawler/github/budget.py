@@ -33,6 +33,8 @@ class RequestBudget:
         on_wait: Callable[[str, float], None] = lambda why, seconds: None,
     ) -> None:
         self.spent = 0
+        self.remaining: int | None = None
+        """What GitHub grants until the hour is over, by its own last word; None if it gave none."""
         self._allowance = allowance
         self._patience = patience
         self._clock = clock
@@ -64,6 +66,15 @@ class RequestBudget:
             self._sleep(seconds)
         self.spent += 1
 
+    def is_closed(self) -> bool:
+        """Tell whether a limit lets no request go at this moment."""
+        is_spent = self._allowance is not None and self.spent >= self._allowance
+        return is_spent or self._closed_until > self._clock()
+
+    def has_more_than(self, reserve: int) -> bool:
+        """Tell whether GitHub grants more than this many requests until the hour is over."""
+        return self.remaining is not None and self.remaining > reserve
+
     def refund(self) -> None:
         """Give one request back: GitHub did not charge it."""
         self.spent -= 1
@@ -71,8 +82,11 @@ class RequestBudget:
     def note(self, headers: Mapping[str, str]) -> None:
         """Learn from the headers of a healthy answer (names in lower case)."""
         self._secondary_hits = 0
+        remaining = _number(headers.get("x-ratelimit-remaining"))
+        if remaining is not None:
+            self.remaining = int(remaining)
         reset = _number(headers.get("x-ratelimit-reset"))
-        if headers.get("x-ratelimit-remaining") == "0" and reset is not None:
+        if remaining == 0 and reset is not None:
             self._close(reset, "GitHub's hourly request limit is reached")
 
     def close_for_limit(self, headers: Mapping[str, str]) -> None:

@@ -55,12 +55,21 @@ def parse_head(body: str) -> str:
     return commit
 
 
-def _object(body: str) -> dict[str, Any]:
+def parse_json(body: str) -> object:
+    """Return the value that a body holds.
+
+    Raises:
+        ValueError: It is no JSON; says what it is.
+    """
     try:
-        raw = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
         kind = "HTML" if body.lstrip()[:1] == "<" else "broken JSON"
         raise ValueError(f"it is {kind}") from None
+
+
+def _object(body: str) -> dict[str, Any]:
+    raw = parse_json(body)
     if not isinstance(raw, dict):
         raise ValueError("it is no JSON object")
     return raw

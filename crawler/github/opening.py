@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -11,6 +12,7 @@ from crawler.errors import EmptySnapshotError, TritonIndexError
 from crawler.github.budget import RequestBudget
 from crawler.github.client import GithubClient
 from crawler.github.content import content_remote
+from crawler.github.history import ask_histories
 from crawler.github.probe import probe_repository, state_after
 from crawler.github.states import (
     Changed,
@@ -145,7 +147,7 @@ class GithubOpener:
         return Opened(snapshot=snapshot, so_far=described)
 
     def _clone(self, source: SourceRepo, found: Changed) -> CloneSnapshot:
-        return open_clone(
+        snapshot = open_clone(
             content_remote(self._client, found.metadata),
             found.metadata.name,
             self._clones,
@@ -155,6 +157,8 @@ class GithubOpener:
             limits=self._limits,
             sleep=self._sleep,
         )
+        snapshot.ask_histories = partial(ask_histories, self._client)
+        return snapshot
 
     def _fail(self, so_far: CrawledRepo, found: Failed) -> CrawledRepo:
         if found.stops:

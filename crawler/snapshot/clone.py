@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crawler.errors import EmptySnapshotError, SnapshotError
+from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.clone_cache import CloneCache, ClonePlace
 from crawler.snapshot.git import GitSnapshot
@@ -23,6 +24,7 @@ from crawler.snapshot.git_objects import BorrowedObjects
 from crawler.snapshot.select import Selection
 
 T = TypeVar("T")
+AskHistories = Callable[[str, str, Sequence[Entry]], Histories]
 
 RETRY_SECONDS = 3.0
 MAX_ABSENT = 20
@@ -79,6 +81,9 @@ class CloneSnapshot(GitSnapshot):
     `read` fetches all it is asked for and lacks in one go, so ask for everything at once.
     """
 
+    ask_histories: AskHistories | None = None
+    """Who knows the histories that the clone lacks: asked with the repository and the commit."""
+
     def __init__(
         self,
         commit: str,
@@ -104,6 +109,12 @@ class CloneSnapshot(GitSnapshot):
             if isinstance(content, ScanSkip) and not (git_dir / "objects").is_dir():
                 raise SnapshotError(f"{self.repo}: {git_dir} was deleted while in use; run again")
             yield entry, content
+
+    def histories(self, entries: Sequence[Entry]) -> Histories:
+        """Return who wrote these files and when, from whoever can be asked."""
+        if self.ask_histories is None:
+            return Histories()
+        return self.ask_histories(self.repo, self.commit, entries)
 
     def close(self) -> None:
         """Give the clone back to the cache."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from crawler.errors import SnapshotError
+from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.names import line_address, readable_name
 from crawler.snapshot.select import Selection, oversize_reason, size_limit
@@ -77,6 +78,10 @@ class FolderSnapshot:
     def permalink(self, path: str, start_line: int, end_line: int) -> str:
         """Return the address of these lines in this state of the folder."""
         return line_address(self.repo, self.commit, self._raw_paths[path], (start_line, end_line))
+
+    def histories(self, entries: Sequence[Entry]) -> Histories:
+        """Return nothing: a folder has no history."""
+        return Histories()
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

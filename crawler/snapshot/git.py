@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from crawler.errors import EmptySnapshotError, SnapshotError
+from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.git_command import run_git
 from crawler.snapshot.git_objects import BorrowedObjects
@@ -26,10 +27,17 @@ class GitSnapshot:
     version: str | None = None
 
     def __init__(
-        self, repo: str, commit: str, objects: BorrowedObjects, selected: Selection
+        self,
+        repo: str,
+        commit: str,
+        objects: BorrowedObjects,
+        selected: Selection,
+        *,
+        has_history: bool = False,
     ) -> None:
         self.repo = repo
         self.commit = commit
+        self._has_history = has_history
         self.skipped: tuple[ScanSkip, ...] = ()
         self._objects = objects
         self._selected = selected
@@ -54,6 +62,13 @@ class GitSnapshot:
         """Return the address of these lines at this commit."""
         raw = self._raw_paths.get(path) or path.encode()
         return line_address(self.repo, self.commit, raw, (start_line, end_line))
+
+    def histories(self, entries: Sequence[Entry]) -> Histories:
+        """Return who wrote these files and when; nothing from a shallow clone."""
+        if not self._has_history or not entries:
+            return Histories()
+        files = {self._raw_paths.get(e.path) or e.path.encode(): e for e in entries}
+        return Histories(files=self._objects.read_histories(self.commit, files))
 
     def close(self) -> None:
         """Remove what reading needed; the repository itself was never touched."""
@@ -94,9 +109,16 @@ def open_git(
     name = _resolve_ref(git_dir, repo, ref)
     if not _SHA1.fullmatch(name):
         raise SnapshotError(f"{repo}: {path} names its objects by SHA-256; only SHA-1 is read")
-    objects = BorrowedObjects(_common_dir(git_dir) / "objects")
+    common = _common_dir(git_dir)
+    objects = BorrowedObjects(common / "objects")
     try:
-        return GitSnapshot(repo, objects.find_commit(name), objects, selected or Selection())
+        return GitSnapshot(
+            repo,
+            objects.find_commit(name),
+            objects,
+            selected or Selection(),
+            has_history=not (common / "shallow").exists(),
+        )
     except SnapshotError as error:
         objects.close()
         raise SnapshotError(f"{repo}: {error}") from error

@@ -1,6 +1,6 @@
 """Git as a reader that can neither run, fetch nor write anything, and cannot hang.
 
-Git is asked for three things only: `rev-parse`, `ls-tree` and `cat-file`. None of them runs
+Git is asked for few things only: `rev-parse`, `ls-tree`, `cat-file` and `log`. None of them runs
 filters, text conversions, hooks, pagers, credential helpers or aliases. What a hostile
 repository could still start, a fetch of missing objects through its own `core.sshCommand` or an
 `ext::` remote, is shut by `GIT_NO_LAZY_FETCH` and an empty list of protocols.

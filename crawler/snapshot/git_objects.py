@@ -7,12 +7,14 @@ repository configures (promisor remotes, replacements, grafts, filters) takes pa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crawler.errors import SnapshotError
+from crawler.history import FileHistory
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.git_command import GitProcess, run_git, start_git
+from crawler.snapshot.git_history import read_histories
 from crawler.snapshot.select import oversize_reason
 from crawler.snapshot.trees import blob_id
 
@@ -73,6 +75,10 @@ class BorrowedObjects:
             yield damaged, ScanSkip(path=damaged.path, reason="git cannot unpack its content")
         for entry in waiting:
             yield entry, ScanSkip(path=entry.path, reason="not read, too much before it is damaged")
+
+    def read_histories(self, commit: str, files: Mapping[bytes, Entry]) -> tuple[FileHistory, ...]:
+        """Return the histories, up to `commit`, of these files of it, by their raw paths."""
+        return read_histories(self._git_dir, self._objects, commit, files)
 
     def close(self) -> None:
         """Remove the private repository; the borrowed one is as it was."""

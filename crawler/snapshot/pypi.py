@@ -10,6 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from crawler.errors import SnapshotError
+from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.archive import ArchiveFiles, read_archive
 from crawler.snapshot.names import line_address
@@ -50,6 +51,10 @@ class PypiSnapshot:
         """Return the address of these lines in this release."""
         lines = (start_line, end_line)
         return line_address(self.repo, self.commit, path.encode(), lines, version=self.version)
+
+    def histories(self, entries: Sequence[Entry]) -> Histories:
+        """Return nothing: a package has no history."""
+        return Histories()
 
     def close(self) -> None:
         """Do nothing: the file was read when the snapshot was made."""

@@ -17,6 +17,7 @@ CREATE TABLE repos (
     former_names VARCHAR[] NOT NULL DEFAULT [], -- under which it is known too
     marks VARCHAR[] NOT NULL DEFAULT [],        -- of its entry in the list of sources
     enriched_by VARCHAR,            -- the rules that its kernels were last enriched by
+    is_history_due BOOLEAN NOT NULL DEFAULT false, -- asking for histories failed
     stars INTEGER,
     license VARCHAR,                -- as GitHub has it, SPDX
     description VARCHAR,
@@ -96,6 +97,16 @@ CREATE TABLE documents (
     path VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,          -- file, head
     text VARCHAR NOT NULL
+);
+
+-- Of files that hold kernels, as of one content of theirs.
+CREATE TABLE file_history (
+    repo VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    blob VARCHAR NOT NULL,
+    authors VARCHAR[] NOT NULL,     -- most commits first
+    first_commit_at TIMESTAMP,
+    last_commit_at TIMESTAMP
 );
 
 CREATE TABLE skips (

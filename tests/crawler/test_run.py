@@ -23,6 +23,7 @@ class Memory:
     def __init__(self) -> None:
         self.repos: dict[str, KnownRepo] = {}
         self.facts: dict[tuple[str, str], bytes] = {}
+        self.files: dict[str, dict[str, str]] = {}
 
     def repo(self, name: str) -> KnownRepo | None:
         return self.repos.get(name)
@@ -30,6 +31,9 @@ class Memory:
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         keys = ((blob, (blob, scanner_version)) for blob in blobs)
         return {blob: self.facts[key] for blob, key in keys if key in self.facts}
+
+    def histories(self, repo: str) -> Mapping[str, str]:
+        return self.files.get(repo, {})
 
     def save(self, crawled: CrawledRepo) -> None:
         if crawled.status is not RepoStatus.UPDATED:
@@ -41,6 +45,8 @@ class Memory:
             scanner_version=crawled.scanner_version,
             location=crawled.location,
         )
+        files = self.files.setdefault(crawled.name, {})
+        files.update({history.path: history.blob for history in crawled.histories})
         version = crawled.scanner_version.partition("+")[0]
         self.facts.update({(scan.blob, version): scan.facts for scan in crawled.scans})
 
@@ -183,6 +189,7 @@ def test_what_the_cache_holds_of_another_scanner_is_read_again(make_repo: MakeRe
     known, source = Memory(), clone(make_repo(FILES))
     (first,) = crawled(source, known=known)
     known.repos.clear()
+    known.files.clear()
     known.facts = dict.fromkeys(known.facts, b"written by another version")
     (repo,) = crawled(source, known=known)
     assert repo == first

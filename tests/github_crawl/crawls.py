@@ -30,6 +30,7 @@ TABLES = {
     "skips": "*",
     "repo_blobs": "*",
     "scan_cache": "*",
+    "file_history": "*",
     "search_documents": "*",
     "search_postings": "*",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from crawler.github.history import FILES_A_CRAWL, RESERVE
 from tests.github_crawl.crawls import Crawls, kernel_file, requests_of
 from tests.github_server import git_repo
 
@@ -13,7 +14,8 @@ MANY = 100 if os.environ.get("TEST_EVERYTHING") else 20
 def test_an_unchanged_repository_costs_one_conditional_request_and_no_git(crawls):
     crawls.server.world.add("octo/kernels", {"k.py": kernel_file("k")})
     first = crawls.one("octo/kernels")
-    assert (first.status, first.kernels, first.requests) == ("updated", 1, 2)
+    # One more tells who wrote the file.
+    assert (first.status, first.kernels, first.requests) == ("updated", 1, 3)
     crawls.server.log.clear()
     second = crawls.one("octo/kernels")
     assert (second.status, second.kernels, second.requests) == ("unchanged", 1, 1)
@@ -52,9 +54,35 @@ def test_many_changed_repositories_fit_the_hourly_limit(crawls):
     crawls.server.log.clear()
     report = crawls.run(*names)
     assert [repo.changed for repo in report.repos] == [1] * MANY
-    asked = len(crawls.server.api_log())
-    assert (asked, requests_of(report.repos)) == (2 * MANY, 2 * MANY)
-    assert crawls.rows("SELECT sum(requests) FROM run_repos") == [(4 * MANY,)]
+    log = crawls.server.api_log()
+    about_authors = [served for served in log if "/commits?" in served.path]
+    assert len(log) - len(about_authors) == 2 * MANY
+    assert requests_of(report.repos) == len(log)
+    assert len(about_authors) <= FILES_A_CRAWL * MANY
+    assert crawls.server.used < crawls.server.limit
+    assert crawls.rows("SELECT sum(requests) FROM run_repos") == [(crawls.server.used,)]
+
+
+def test_what_authors_cost_is_bounded(crawls):
+    files = {f"k{number}.py": kernel_file(f"k{number}") for number in range(9)}
+    repo = crawls.server.world.add("octo/kernels", files)
+    assert crawls.one("octo/kernels").requests == 2 + FILES_A_CRAWL
+    assert crawls.rows("SELECT count(*) FROM kernels WHERE authors = ['Ada Example']") == [(4,)]
+    repo.push({"k8.py": kernel_file("k8", step=2)})
+    assert crawls.one("octo/kernels").requests == 2 + FILES_A_CRAWL
+    assert crawls.rows("SELECT count(*) FROM kernels WHERE authors = ['Ada Example']") == [(8,)]
+    repo.push({"plain.py": "x = 1"})
+    assert crawls.one("octo/kernels").requests == 3
+    repo.push({"plain.py": "x = 2"})
+    assert crawls.one("octo/kernels").requests == 2
+
+
+def test_near_the_limit_no_authors_are_asked_for(crawls):
+    crawls.server.world.add("octo/kernels", {"k.py": kernel_file("k")})
+    crawls.server.used = crawls.server.limit - RESERVE
+    report = crawls.one("octo/kernels")
+    assert (report.status, report.requests) == ("updated", 2)
+    assert crawls.one("octo/kernels").requests == 1
 
 
 def blobs_at_hand(crawls: Crawls, slug: str = "octo-kernels") -> set[str]:

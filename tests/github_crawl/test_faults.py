@@ -19,10 +19,17 @@ from tests.github_server import Fault, GithubServer, HostedRepo, What, World, gi
 
 EVERYTHING = bool(os.environ.get("TEST_EVERYTHING"))
 
-# A crawl of a changed repository asks the API twice, then git twice for trees and twice for files.
-# Each of these is struck at another of the six; the other is left alone.
-FIRST, MIDDLE, LAST, OTHER = NAMES = ("octo/first", "octo/middle", "octo/last", "octo/other")
-STRUCK_AT = {FIRST: 1, MIDDLE: 3, LAST: 6}
+# A crawl of a changed repository asks the API twice, then git twice for trees and twice for files,
+# and the API again for the history of each changed file. Each of these is struck at another of the
+# eight; the other is left alone.
+FIRST, MIDDLE, LAST, HISTORY, OTHER = NAMES = (
+    "octo/first",
+    "octo/middle",
+    "octo/last",
+    "octo/history",
+    "octo/other",
+)
+STRUCK_AT = {FIRST: 1, MIDDLE: 3, LAST: 6, HISTORY: 7}
 LATER = (MIDDLE, LAST)
 
 FILES = {f"{name}.py": kernel_file(name) for name in ("keep", "change", "drop")}
@@ -91,7 +98,7 @@ def test_an_undisturbed_crawl(begin: Callable[[], Crawls]) -> None:
     assert [repo.status for repo in report.repos] == ["updated"] * len(NAMES)
     assert {repo: kernels(crawls, repo) for repo in NAMES} == dict.fromkeys(NAMES, NEW)
     struck = [served for served in crawls.server.log if FIRST in served.path]
-    assert [served.is_api for served in struck] == [True, True, False, False, False, False]
+    assert [served.is_api for served in struck] == [True] * 2 + [False] * 4 + [True] * 2
 
 
 # What a fault that lasts makes of a repository struck at its first request.
@@ -130,6 +137,9 @@ PASSING = {
     What.REDIRECT_LOOP,
     What.GARBAGE,
 }
+# That GitHub knows no history of a file (or leads to where none is) is not asked again until the
+# file changes.
+BELIEVED = {What.NOT_FOUND, What.CONFLICT, What.REDIRECT_LOOP}
 SHORT = [What.RESET, What.HTML, What.TOO_MANY]
 LASTING = [What.TRUNCATED, What.NOT_FOUND, What.BLOCKED, What.SERVER_ERROR]
 
@@ -149,9 +159,10 @@ def test_a_fault_that_lasts(begin, undisturbed, what):
         assert found[repo][0] == "failed"
         assert found[repo][1].startswith(f"{repo}: cannot fetch {crawls.server.origin}/{repo}.git")
     assert found[OTHER] == ("updated", "")
-    for repo in STRUCK_AT:
+    for repo in (FIRST, *LATER):
         assert kernels(crawls, repo) == OLD, "what was known stays known"
-    assert kernels(crawls, OTHER) == NEW
+    assert found[HISTORY] == ("updated", "")
+    assert kernels(crawls, HISTORY) == kernels(crawls, OTHER) == NEW
     assert_heals(crawls, begin, undisturbed)
 
 
@@ -200,6 +211,7 @@ def strike(what: What | None, *, times: int | None) -> list[Fault]:
     return [
         Fault(what=what, on=f"*{name}*", first=first, times=times)
         for name, first in STRUCK_AT.items()
+        if name != HISTORY or what not in BELIEVED
     ]
 
 

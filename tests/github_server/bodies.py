@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.github_server import git_repo
@@ -106,7 +106,10 @@ def commit_body(repo: HostedRepo, root: str, commit: str) -> dict[str, Any]:
     """Return a whole commit, without its list of files."""
     address = f"{root}/repos/{repo.full_name}/commits/{commit}"
     tree = git_repo.git("rev-parse", f"{commit}^{{tree}}", cwd=repo.git_dir)
-    person = {"name": "Ada Example", "email": "ada@example.org", "date": stamp(repo.pushed_at)}
+    show = ("show", "--no-patch", "--format=%an%x00%ae%x00%at%x00%B", commit)
+    name, email, seconds, message = git_repo.git(*show, cwd=repo.git_dir).split("\0")
+    date = stamp(datetime.fromtimestamp(int(seconds), UTC))
+    person = {"name": name, "email": email, "date": date}
     return {
         "url": address,
         "sha": commit,
@@ -117,7 +120,7 @@ def commit_body(repo: HostedRepo, root: str, commit: str) -> dict[str, Any]:
             "url": address,
             "author": person,
             "committer": person,
-            "message": "change",
+            "message": message,
             "comment_count": 0,
             "tree": {"sha": tree, "url": f"{root}/repos/{repo.full_name}/git/trees/{tree}"},
         },

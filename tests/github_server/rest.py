@@ -62,6 +62,19 @@ def get_commit(world: World, request: Request, repo: HostedRepo, ref: str) -> An
     return json_answer(commit_body(repo, request.root, commit))
 
 
+def list_commits(world: World, request: Request, repo: HostedRepo) -> Answer:
+    """Answer `repos/list-commits`: those up to `sha` that touched `path`, the newest first."""
+    if not git_repo.git("for-each-ref", "--count=1", cwd=repo.git_dir):
+        return failure(409, "Git Repository is empty.")
+    asked = {name: values[0] for name, values in parse_qs(request.query).items()}
+    start = next(iter(resolve(repo, asked.get("sha", repo.default_branch))), None)
+    if start is None:
+        return failure(404, "Not Found")
+    path = ("--", f":(literal){asked['path']}") if "path" in asked else ()
+    found = git_repo.git("log", "--format=%H", start, *path, cwd=repo.git_dir).split()
+    return paginate(request, [commit_body(repo, request.root, commit) for commit in found])
+
+
 def resolve(repo: HostedRepo, ref: str) -> Sequence[str]:
     """Return the commit that a branch, tag or id names, or nothing."""
     names = (f"refs/heads/{ref}", f"refs/tags/{ref}", *([ref] if len(ref) == 40 else ()))

@@ -17,6 +17,7 @@ from tests.github_server.world import World
 # Method, path below the repository, operation: it gets world, request, repository and the groups.
 ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", r"", rest.get_repository),
+    ("GET", r"/commits", rest.list_commits),
     ("GET", r"/commits/(.+)", rest.get_commit),
 )
 

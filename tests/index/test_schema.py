@@ -28,6 +28,7 @@ PROMISED = """
 TABLES = {
     "changes",
     "documents",
+    "file_history",
     "kernel_rows",
     "meta",
     "repo_blobs",

@@ -53,6 +53,9 @@ class NoMemory:
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         return {}
 
+    def histories(self, repo: str) -> Mapping[str, str]:
+        return {}
+
 
 class SameProcess(ScanPool):
     """A pool that scans right here, for tests that need no protection."""

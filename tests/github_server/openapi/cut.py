@@ -19,6 +19,7 @@ OPERATIONS = (
     "rate-limit/get",
     "repos/get",
     "repos/get-commit",
+    "repos/list-commits",
 )
 PROSE = {"description", "summary", "title", "example", "examples", "externalDocs", "tags"}
 REF = "#/components/schemas/"
