@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -46,6 +47,10 @@ RETRY_WAITS = (1.0, 4.0)
 """Seconds before the second and third try of a request that got no usable answer."""
 MAX_SILENT = 9
 """After so many tries in a row that got no whole answer, GitHub counts as unreachable."""
+UPLOAD_HOST = "uploads.github.com"
+PUBLIC_HOST = "api.github.com"
+UPLOAD_SECONDS = 300.0
+"""How long GitHub may be silent while it takes a file in."""
 MAX_REFUSED = 3
 """After so many 401 in a row the token counts as bad; more of them would lock it out."""
 
@@ -54,12 +59,13 @@ Verb = Literal["POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """A request below the API's root; `body` is sent as JSON, and left out where it is None."""
+    """A request below the API's root; `body` is sent as JSON, `file` as it is, if not None."""
 
     verb: Literal["GET"] | Verb
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None = None
+    file: Path | None = None
 
 
 class GithubClient:
@@ -138,7 +144,12 @@ class GithubClient:
         return self._persist(_Question(verb="GET", path=path, headers=headers), parse)
 
     def send(
-        self, verb: Verb, path: str, parse: Callable[[str], T], *, body: Mapping[str, Any]
+        self,
+        verb: Verb,
+        path: str,
+        parse: Callable[[str], T],
+        *,
+        body: Mapping[str, Any] | None = None,
     ) -> Reply[T]:
         """Return the answer to a request that changes something below the API's root.
 
@@ -151,21 +162,52 @@ class GithubClient:
         headers = {"Accept": "application/vnd.github+json"}
         return self._persist(_Question(verb=verb, path=path, headers=headers, body=body), parse)
 
-    def _persist(self, question: _Question, parse: Callable[[str], T]) -> Reply[T]:
+    def upload(self, address: str, file: Path, parse: Callable[[str], T]) -> Reply[T]:
+        """Return the answer to a POST of a file to an address that the API named for that.
+
+        Raises:
+            LimitReached: No request may be sent before a time too far away.
+            GithubError: The address is none of GitHub's, no usable answer, or the token is refused.
+        """
+        parts = urlsplit(address)
+        api = urlsplit(self.api_url)
+        own = {(api.scheme, api.hostname, api.port)}
+        if api.hostname == PUBLIC_HOST:
+            own.add(("https", UPLOAD_HOST, None))
+        if (parts.scheme, parts.hostname, parts.port) not in own:
+            # The token goes with it.
+            raise GithubError("GitHub names an upload address on another host; do not trust it")
+        headers = {"Accept": "application/vnd.github+json"}
+        question = _Question(verb="POST", path=address, headers=headers, file=file)
+        connection = BoundedConnection(
+            parts.scheme, parts.hostname or "", parts.port, UPLOAD_SECONDS
+        )
+        try:
+            return self._persist(question, parse, connection)
+        finally:
+            connection.close()
+
+    def _persist(
+        self,
+        question: _Question,
+        parse: Callable[[str], T],
+        connection: BoundedConnection | None = None,
+    ) -> Reply[T]:
         """Ask until there is an answer to act on, or no more tries."""
+        connection = connection or self._connection
         sent = 0
         for wait in (*RETRY_WAITS, None):
             with self._lock:
-                self._connection.hops = 0
+                connection.hops = 0
                 try:
-                    reply = self._ask(question, parse)
-                    return replace(reply, requests=sent + self._connection.hops)
+                    reply = self._ask(question, parse, connection)
+                    return replace(reply, requests=sent + connection.hops)
                 except UnusableError as error:
                     problem = error
                 except GithubError as error:
-                    error.requests = sent + self._connection.hops
+                    error.requests = sent + connection.hops
                     raise
-                sent += self._connection.hops
+                sent += connection.hops
             if question.verb == "POST" and not problem.is_limit:
                 break
             if wait is not None and not problem.is_limit:
@@ -175,19 +217,15 @@ class GithubClient:
         failure.requests = sent
         raise failure
 
-    def _ask(self, question: _Question, parse: Callable[[str], T]) -> Reply[T]:
+    def _ask(
+        self, question: _Question, parse: Callable[[str], T], connection: BoundedConnection
+    ) -> Reply[T]:
         self._refuse_hopeless()
         self.budget.spend()
         # That may have taken a while.
         self._refuse_stopped()
         try:
-            status, answered, body = self._github.requester.requestJson(
-                question.verb,
-                question.path,
-                headers=dict(question.headers),
-                input=question.body,
-                cnx=self._connection,
-            )
+            status, answered, body = self._exchange(question, connection)
         except requests.RequestException as error:
             self._silent += 1
             raise UnusableError(describe(error)) from error
@@ -195,7 +233,7 @@ class GithubClient:
             # PyGithub's word for a redirect to another scheme or host, or to itself.
             raise GithubError("GitHub redirects out of its API; check GITHUB_API_URL") from error
         finally:
-            self.budget.spent += max(0, self._connection.hops - 1)
+            self.budget.spent += max(0, connection.hops - 1)
         self._silent = 0
         message = self._message(body) if status >= 400 else ""
         self._judge(status, answered, message)
@@ -203,9 +241,26 @@ class GithubClient:
             status=status,
             value=parsed(parse, body) if status in DONE else None,
             etag=usable_etag(answered),
-            moved=self._connection.hops > 1,
+            moved=connection.hops > 1,
             requests=0,
             message=message,
+        )
+
+    def _exchange(
+        self, question: _Question, connection: BoundedConnection
+    ) -> tuple[int, dict[str, Any], str]:
+        """Return the status, the headers (names in lower case) and the body of one answer."""
+        requester, headers = self._github.requester, dict(question.headers)
+        if question.file is not None:
+            return requester.requestBlob(
+                question.verb,
+                question.path,
+                headers=headers,
+                input=str(question.file),
+                cnx=connection,
+            )
+        return requester.requestJson(
+            question.verb, question.path, headers=headers, input=question.body, cnx=connection
         )
 
     def _refuse_hopeless(self) -> None:

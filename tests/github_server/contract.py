@@ -28,9 +28,9 @@ def find_faults(
     if status in (204, 304):
         return [f"{path}: {status} with a body"] if body else []
     answer = operation["responses"].get(str(status))
-    if answer is None:
+    content = {} if answer is None else answer.get("content", {})
+    if not content and (answer is None or status >= 400):
         return [] if status < 400 else check(path, ERROR, json.loads(body))
-    content = answer.get("content", {})
     if media_type not in content:
         return [f"{path}: {status} as {media_type}, described as {', '.join(content)}"]
     value = json.loads(body) if media_type == "application/json" else body.decode()

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from tests.github_server import rest
+from tests.github_server import releases, rest, workflows
 from tests.github_server.rest import Answer, Request, failure, redirect
 from tests.github_server.world import World
 
@@ -19,6 +19,14 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", r"", rest.get_repository),
     ("GET", r"/commits", rest.list_commits),
     ("GET", r"/commits/(.+)", rest.get_commit),
+    ("GET", r"/releases", releases.list_releases),
+    ("POST", r"/releases", releases.create_release),
+    ("PATCH", r"/releases/(\d+)", releases.update_release),
+    ("DELETE", r"/releases/(\d+)", releases.delete_release),
+    ("POST", r"/releases/(\d+)/assets", releases.upload_asset),
+    ("DELETE", r"/git/refs/tags/(.+)", releases.delete_tag),
+    ("PUT", r"/actions/workflows/([^/]+)/enable", workflows.enable_workflow),
+    ("GET", r"/actions/workflows/([^/]+)/runs", workflows.list_runs),
 )
 
 

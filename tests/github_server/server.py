@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from tests.github_server import contract, rest, routes
 from tests.github_server.faults import STATUS, Fault, What, refuse, spoil
 from tests.github_server.git_http import serve_git
+from tests.github_server.releases import UPLOADS, download
 from tests.github_server.rest import Answer, Request
 from tests.github_server.wire import LoopbackServer
 from tests.github_server.world import World
@@ -40,7 +41,7 @@ class Served:
     @property
     def is_api(self) -> bool:
         """Whether it went to the REST interface, not to git."""
-        return self.path.startswith(API)
+        return self.path.startswith((API, UPLOADS))
 
 
 class GithubServer:
@@ -119,8 +120,16 @@ class GithubServer:
             what = fault.what if fault else None
             if fault and what in STATUS:
                 answer = refuse(fault, what, self.limit)
-            elif path.startswith(API):
-                answer = self._api(method, path.removeprefix(API), query, headers, body)
+            elif path.startswith((API, UPLOADS)):
+                below = path.removeprefix(API).removeprefix(UPLOADS)
+                answer = self._api(method, below, query, headers, body)
+            elif found := re.fullmatch(r"/([^/]+/[^/]+)/releases/(.+)", unquote(path)):
+                repo = self.world.find(found[1])
+                answer = (
+                    rest.failure(404, "Not Found")
+                    if repo is None
+                    else download(self.origin, repo, found[2])
+                )
             else:
                 answer = self._git(method, path, query, headers, body)
             answer = spoil(answer, what, f"{self.origin}{path}")

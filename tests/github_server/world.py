@@ -8,8 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.github_server import git_repo
+
+if TYPE_CHECKING:
+    from tests.github_server.releases import HostedRelease
+    from tests.github_server.workflows import HostedRun
 
 Files = Mapping[str, str | bytes]
 
@@ -34,6 +39,11 @@ class HostedRepo:
     default_branch: str = "main"
     created_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     pushes: int = 0
+    releases: dict[int, HostedRelease] = field(default_factory=dict)
+    workflows: dict[str, list[HostedRun]] = field(default_factory=dict)
+    """The runs of each workflow file."""
+    enabled: list[str] = field(default_factory=list)
+    """The workflow files that were enabled, in order."""
 
     @property
     def pushed_at(self) -> datetime:

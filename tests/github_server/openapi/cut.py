@@ -16,10 +16,18 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS = (
+    "actions/enable-workflow",
+    "actions/list-workflow-runs",
+    "git/delete-ref",
     "rate-limit/get",
+    "repos/create-release",
+    "repos/delete-release",
     "repos/get",
     "repos/get-commit",
     "repos/list-commits",
+    "repos/list-releases",
+    "repos/update-release",
+    "repos/upload-release-asset",
 )
 PROSE = {"description", "summary", "title", "example", "examples", "externalDocs", "tags"}
 REF = "#/components/schemas/"

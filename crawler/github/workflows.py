@@ -1,0 +1,71 @@
+"""The workflows of a repository: which run of one to take results from, and that they stay on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from crawler.github.client import GithubClient
+from crawler.github.errors import GithubError
+from crawler.github.json_fields import count, json_object
+
+
+def find_last_run(client: GithubClient, repo: str, workflow: str, *, branch: str) -> int | None:
+    """Return the id of the last run of a workflow file that succeeded on a branch, or None.
+
+    Only runs of the repository's own code count: a branch of a fork may have the same name.
+
+    Raises:
+        GithubError: GitHub does not tell.
+    """
+    path = f"/repos/{repo}/actions/workflows/{workflow}/runs"
+    query = (
+        f"?branch={quote(branch, safe='')}&status=success&exclude_pull_requests=true&per_page=20"
+    )
+    reply = client.get(f"{path}{query}", parse_own_runs)
+    if reply.status == 404:
+        return None
+    if reply.value is None:
+        raise GithubError(f"{repo}: GitHub does not list the runs of {workflow}: {reply.status}")
+    return next(iter(reply.value), None)
+
+
+def parse_own_runs(body: str) -> tuple[int, ...]:
+    """Return the ids of the runs of the repository's own code, the latest first.
+
+    Raises:
+        ValueError: It is no list of runs; names the field.
+    """
+    runs = json_object(body).get("workflow_runs")
+    if not isinstance(runs, list):
+        raise ValueError("workflow_runs is no list")
+    return tuple(count(run, "id") for run in runs if _is_own(run))
+
+
+def _is_own(run: Mapping[str, Any]) -> bool:
+    own, head = run.get("repository"), run.get("head_repository")
+    # A fork that was deleted has no head repository.
+    return isinstance(own, dict) and isinstance(head, dict) and own.get("id") == head.get("id")
+
+
+def enable_workflow(client: GithubClient, repo: str, workflow: str) -> bool:
+    """Keep a workflow's schedule on; return whether there is such a workflow.
+
+    GitHub turns schedules off in a repository where nothing happens for 60 days; enabling starts
+    the count anew, and changes nothing else.
+
+    Raises:
+        GithubError: GitHub does not do it.
+    """
+    path = f"/repos/{repo}/actions/workflows/{workflow}/enable"
+    reply = client.send("PUT", path, json.loads)
+    if reply.status == 404:
+        return False
+    if reply.status != 204:
+        raise GithubError(
+            f"{repo}: GitHub does not enable {workflow}: {reply.status} ({reply.message}); the "
+            "token needs `actions: write`"
+        )
+    return True
