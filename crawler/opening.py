@@ -6,6 +6,7 @@ Everything that can end before content is read ends here: unchanged, gone, empty
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,19 @@ from crawler.snapshot import open_snapshot
 
 if TYPE_CHECKING:
     from crawler.github.opening import GithubOpener
+
+
+_LEFT = "left for the next run"
+
+
+def left_for_next_run(so_far: CrawledRepo, why: str) -> CrawledRepo:
+    """Return a source that a limit of this run kept from being looked at."""
+    return replace(so_far, error=f"{so_far.name}: {_LEFT}: {why}")
+
+
+def is_left_for_next_run(error: str | None) -> bool:
+    """Tell whether it was a limit, and no fault of its own, that a source failed for."""
+    return error is not None and f": {_LEFT}: " in error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,8 @@ class Opener:
         `on_wait` is told why and how long (seconds) before a rate limit is waited out.
         """
         self._pace = pace or Pace()
+        granted = self._pace.granted
+        self._deadline = None if granted is None else time.monotonic() + granted
         self._cache = cache or user_cache_path("triton-index")
         self._environment = environment
         self._on_wait = on_wait
@@ -91,6 +107,9 @@ class Opener:
         `so_far` is the source as failed, `known` what earlier crawls left of it. Content that is
         unchanged is read again with `full`, if another scanner read it, or if histories are due.
         """
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            why = "the time granted to this run is over; run again to go on from here"
+            return left_for_next_run(so_far, why)
         is_same = known is not None and known.scanner_version == so_far.scanner_version
         is_done = known is not None and not known.is_history_due
         current = known if is_same and is_done and not full else None

@@ -1,4 +1,4 @@
-"""How a crawl waits: for answers, between requests, for limits to pass, for git."""
+"""How a crawl waits, for answers, limits and git, and how much it may take in all."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Pace:
     An answer may take `answer` to begin, requests are `spacing` apart, a limit is waited out if
     that takes no longer than `patience`, and a fetch keeps to `fetch`. All waiting between tries
     is done by `sleep`, if there is one; else it ends early when the crawl is stopped.
+
+    After `requests` to GitHub, or `granted` seconds, no further source is opened: what is left is
+    for the next run. Without them, GitHub's own limit is the only one.
     """
 
     answer: float = ANSWER_SECONDS
@@ -28,3 +31,5 @@ class Pace:
     patience: float = PATIENCE_SECONDS
     fetch: FetchLimits = field(default_factory=FetchLimits)
     sleep: Callable[[float], object] | None = None
+    requests: int | None = None
+    granted: float | None = None

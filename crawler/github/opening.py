@@ -25,7 +25,7 @@ from crawler.github.states import (
 )
 from crawler.github.token import read_api_url, read_token
 from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceRepo
-from crawler.opening import Opened
+from crawler.opening import Opened, left_for_next_run
 from crawler.pace import Pace
 from crawler.snapshot.clone import CloneSnapshot, open_clone
 from crawler.snapshot.clone_cache import CloneCache
@@ -60,7 +60,12 @@ class GithubOpener:
         self._client = GithubClient(
             read_api_url(environment, token),
             token,
-            budget=RequestBudget(patience=pace.patience, sleep=self._sleep, on_wait=on_wait),
+            budget=RequestBudget(
+                allowance=pace.requests,
+                patience=pace.patience,
+                sleep=self._sleep,
+                on_wait=on_wait,
+            ),
             timeout=pace.answer,
             spacing=pace.spacing,
             sleep=self._sleep,
@@ -167,7 +172,7 @@ class GithubOpener:
         return replace(so_far, error=found.message)
 
     def _leave(self, so_far: CrawledRepo) -> CrawledRepo:
-        return replace(so_far, error=f"{so_far.name}: left for the next run: {self._stopped}")
+        return left_for_next_run(so_far, self._stopped or "")
 
 
 def _described(so_far: CrawledRepo, found: Changed, commit: str | None) -> CrawledRepo:
