@@ -17,6 +17,7 @@ COMMANDS = {
     "tags": "List the tags and how many kernels carry them.",
     "stats": "Count what is indexed.",
     "runs": "List the crawls, or what one of them changed.",
+    "gaps": "List the operators that people need and no indexed kernel serves.",
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
     "update": "Fetch the published index and swap it in.",

@@ -1,0 +1,31 @@
+"""`triton-index gaps`."""
+
+from __future__ import annotations
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option, limit_option
+
+SHOWN = ("operator", "score", "missing", "architectures", "people", "first_task")
+
+
+@click.command()
+@limit_option(default=30)
+@format_option
+@click.pass_obj
+def command(settings: Settings, limit: int | None, style: str) -> None:
+    """List the operators that people need and no indexed kernel serves.
+
+    The greatest gap comes first: need (wishes with their votes, and in how many model
+    architectures the operator occurs) times absence (no kernel, no backward, no permissive
+    licence, none for the present Triton, none verified). Operators for which nobody writes a
+    kernel by hand are left out.
+    """
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.gaps import list_gaps
+    from index.location import index_to_read
+
+    with open_index(index_to_read(settings.db)) as con:
+        print_table(list_gaps(con, ()).first(limit), style, columns=SHOWN)
