@@ -33,6 +33,10 @@ _CHUNK_BYTES = 1 << 16
 _CONNECT_AND_READ_SECONDS = (15.0, 60.0)
 
 
+class TooLargeError(SnapshotError):
+    """A file is larger than what is fetched; another of the same version may do."""
+
+
 class PackageIndex:
     """Asks the indexes that pip is set to; close it after use."""
 
@@ -138,15 +142,22 @@ class PackageIndex:
 
 def _copy(response: requests.Response, target: IO[bytes], limit: int) -> None:
     """Write the body of an answer to the target, over whatever an earlier try left there."""
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(response, limit)
     target.seek(0)
     target.truncate()
     deadline = time.monotonic() + MAX_SECONDS
     for chunk in response.iter_content(_CHUNK_BYTES):
         target.write(chunk)
         if target.tell() > limit:
-            raise SnapshotError(f"{_show(response.url)} is larger than {limit // MIB} MiB")
+            raise _too_large(response, limit)
         if time.monotonic() > deadline:
             raise SnapshotError(f"{_show(response.url)} takes more than {MAX_SECONDS:.0f} seconds")
+
+
+def _too_large(response: requests.Response, limit: int) -> TooLargeError:
+    return TooLargeError(f"{_show(response.url)} is larger than {limit // MIB} MiB")
 
 
 def _explain(response: requests.Response) -> str:

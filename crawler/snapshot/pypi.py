@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import platformdirs
@@ -14,9 +15,9 @@ from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.archive import ArchiveFiles, read_archive
 from crawler.snapshot.names import line_address
-from crawler.snapshot.package_index import PackageIndex
+from crawler.snapshot.package_index import PackageIndex, TooLargeError
 from crawler.snapshot.pip_settings import IndexSettings, read_index_settings
-from crawler.snapshot.releases import IndexFile, choose_release, find_releases
+from crawler.snapshot.releases import IndexFile, choose_releases, find_releases
 from crawler.snapshot.select import Selection
 from crawler.snapshot.trees import blob_id, tree_id
 
@@ -112,7 +113,7 @@ class _Shelf:
             if _is_intact(path)
         ]
         releases = find_releases(dist, found)
-        return Path(choose_release(dist, releases, version).file.url) if releases else None
+        return Path(choose_releases(dist, releases, version)[0].file.url) if releases else None
 
     def download(self, index: PackageIndex, version: str, file: IndexFile) -> Path:
         """Return the file, fetched beside its place and moved there whole."""
@@ -134,12 +135,18 @@ class _Shelf:
 
 
 def _download(dist: str, version: str | None, settings: IndexSettings, shelf: _Shelf) -> Path:
-    index = PackageIndex(settings)
-    try:
-        release = choose_release(dist, find_releases(dist, index.list_files(dist)), version)
-        return shelf.download(index, str(release.version), release.file)
-    finally:
-        index.close()
+    """Return the best file of the version that is not too large to be fetched.
+
+    The Python of a package is in all its wheels; what makes one too large is not.
+    """
+    with closing(PackageIndex(settings)) as index:
+        releases = choose_releases(dist, find_releases(dist, index.list_files(dist)), version)
+        for release in releases:
+            try:
+                return shelf.download(index, str(release.version), release.file)
+            except TooLargeError as error:
+                too_large = error
+        raise too_large
 
 
 def _is_intact(path: Path) -> bool:

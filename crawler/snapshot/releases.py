@@ -45,8 +45,10 @@ def find_releases(dist: str, files: Iterable[IndexFile]) -> list[Release]:
     return [release for file in files if (release := _parse_file(dist, file))]
 
 
-def choose_release(dist: str, releases: Sequence[Release], version: str | None = None) -> Release:
-    """Return the release to read: the one asked for, else the newest that is final.
+def choose_releases(
+    dist: str, releases: Sequence[Release], version: str | None = None
+) -> list[Release]:
+    """Return the files of the version to read, the best first: the one asked for, else the newest.
 
     A withdrawn file is read only when its version is asked for, a pre-release also when there is
     nothing else.
@@ -62,7 +64,7 @@ def choose_release(dist: str, releases: Sequence[Release], version: str | None =
     if not fitting:
         raise SourceError(_missing(dist, releases, version))
     newest = max(release.version for release in fitting)
-    return min(
+    return sorted(
         (release for release in fitting if release.version == newest),
         key=lambda release: release.rank,
     )

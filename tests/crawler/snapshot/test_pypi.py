@@ -264,6 +264,16 @@ def test_a_lasting_fault_is_one_line_of_error(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_of_files_too_large_to_be_fetched_a_smaller_one_of_the_version_is_read(
+    index: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, small = "d-2-cp311-cp311-manylinux_2_28_x86_64.whl", "d-2-cp311-cp311-win_amd64.whl"
+    older = "d-1-py3-none-any.whl"
+    index.offer("d", {large: wheel(a="x" * 9999), small: wheel(a="2"), older: wheel(a="1")})
+    monkeypatch.setattr(package_index, "MAX_FILE_BYTES", 5000)
+    assert contents(open_pypi("d", cache=tmp_path)) == {"a.py": b"2"}
+
+
 @pytest.mark.parametrize("page", ['{"files": 3}', '{"files"', "{}", '{"files": [' + "[" * 99999])
 def test_a_page_that_is_no_list_is_one_line_of_error(
     index: IndexServer, tmp_path: Path, page: str
