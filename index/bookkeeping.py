@@ -190,7 +190,8 @@ def drop_unused_scans(con: duckdb.DuckDBPyConnection) -> None:
             SELECT split_part(scanner_version, '+', 1) FROM repos WHERE scanner_version IS NOT NULL
         ) OR (
             blob NOT IN (SELECT blob FROM repo_blobs) AND NOT EXISTS (
-                FROM repos WHERE kernels > 0 AND name NOT IN (SELECT repo FROM repo_blobs)
+                FROM repos WHERE kernels > 0 AND scanner_version IS NOT NULL
+                    AND name NOT IN (SELECT repo FROM repo_blobs)
             )
         )
         """

@@ -52,7 +52,9 @@ def enrich_stale(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     version = enrichment_version()
     stale = con.execute(
         "SELECT name, license, marks FROM repos "
-        "WHERE commit IS NOT NULL AND enriched_by IS DISTINCT FROM ? ORDER BY name",
+        # Of what no scanner read here, but came with the package, there is no text to judge by.
+        "WHERE commit IS NOT NULL AND scanner_version IS NOT NULL "
+        "AND enriched_by IS DISTINCT FROM ? ORDER BY name",
         [version],
     ).fetchall()
     for name, license_, marks in stale:
@@ -81,7 +83,8 @@ def _apply(con: duckdb.DuckDBPyConnection) -> int:
 def _kernels(con: duckdb.DuckDBPyConnection, repo: str) -> Sequence[KernelRecord]:
     columns = ", ".join(f'"{name}"' for name in RECORD_FIELDS)
     rows = con.execute(
-        f"SELECT {columns} FROM kernel_rows WHERE repo = ? AND removed_at IS NULL ORDER BY id",
+        f"SELECT {columns} FROM kernel_rows WHERE repo = ? AND removed_at IS NULL "
+        "AND source IS NOT NULL ORDER BY id",
         [repo],
     ).fetchall()
     return [_record(dict(zip(RECORD_FIELDS, row, strict=True))) for row in rows]

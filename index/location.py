@@ -1,12 +1,14 @@
-"""Where the index is: the one named, else the user's own, else the one bundled with the package."""
+"""Where the index is: the one named, else the user's own, else what came with the package."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from index.errors import StoreError
 
-BUNDLED = Path(__file__).parent / "data" / "index.duckdb"
+# What came with the package: see `index.bundle`.
+BUNDLE = Path(__file__).parent / "data"
 
 
 def own_index() -> Path:
@@ -16,16 +18,13 @@ def own_index() -> Path:
     return platformdirs.user_data_path("triton-index", appauthor=False) / "index.duckdb"
 
 
-def bundled_index() -> Path | None:
-    """Return the path of the snapshot that came with the package, None where it has none."""
-    return BUNDLED if BUNDLED.exists() else None
-
-
-def index_to_read(named: Path | None) -> Path:
+def index_to_read(named: Path | None, tell: Callable[[str], object] = lambda text: None) -> Path:
     """Return the path of the index that a question goes to.
 
+    The one that came with the package is unpacked when it is first needed; `tell` hears of it.
+
     Raises:
-        StoreError: there is none.
+        StoreError: there is none, or what came with the package cannot be unpacked.
     """
     if named is not None:
         if not named.exists():
@@ -34,17 +33,32 @@ def index_to_read(named: Path | None) -> Path:
             )
         return named
     own = own_index()
-    if own.exists():
-        return own
-    bundled = bundled_index()
-    if bundled is None:
+    index = own if own.exists() else _bundled_index(tell)
+    if index is None:
         raise StoreError("no index yet; make it with `triton-index crawl SOURCE`")
-    return bundled
+    return index
 
 
-def index_to_write(named: Path | None) -> tuple[Path, Path | None]:
+def index_to_write(
+    named: Path | None, tell: Callable[[str], object] = lambda text: None
+) -> tuple[Path, Path | None]:
     """Return the path of the index that a crawl writes, and the one that a new index starts from.
 
-    A named index starts blank, the user's own from the bundled one.
+    A named index starts blank, the user's own from the one that came with the package.
     """
-    return (named, None) if named is not None else (own_index(), bundled_index())
+    if named is not None:
+        return named, None
+    own = own_index()
+    return own, None if own.exists() else _bundled_index(tell)
+
+
+def has_bundle() -> bool:
+    """Tell whether an index came with the package."""
+    return BUNDLE.exists()
+
+
+def _bundled_index(tell: Callable[[str], object]) -> Path | None:
+    """Return the path of the index that came with the package, None where it came without."""
+    from index.unpacking import unpacked_bundle
+
+    return unpacked_bundle(BUNDLE, tell) if has_bundle() else None

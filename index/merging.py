@@ -129,7 +129,7 @@ def _differs(columns: Iterable[str]) -> str:
 
 
 _VANISHED = """
-SELECT id, path, qualname, name, source FROM kernel_rows
+SELECT id, path, qualname, name, coalesce(source, '') FROM kernel_rows
 WHERE repo = $repo AND removed_at IS NULL AND id NOT IN (SELECT id FROM staged_kernels)
     AND path NOT IN (SELECT path FROM unread)
 """
@@ -145,7 +145,8 @@ SELECT s.id, m.previous_id, CASE
     WHEN k.id IS NULL THEN '{Change.ADDED}'
     WHEN m.id IS NOT NULL THEN '{Change.MOVED}'
     WHEN k.removed_at IS NOT NULL THEN '{Change.RETURNED}'
-    WHEN {{differs}} THEN '{Change.CHANGED}'
+    -- Whose text was never here cannot be said to have changed.
+    WHEN k.source IS NOT NULL AND {{differs}} THEN '{Change.CHANGED}'
 END AS kind
 FROM staged_kernels AS s
 LEFT JOIN (SELECT * FROM kernel_rows WHERE repo = $repo) AS k ON k.id = s.id

@@ -22,6 +22,7 @@ from index.text import (
     COMMON_WORDS,
     JOINT,
     LONGEST_TEXT,
+    SEARCH_VERSION,
     STOP_WORDS,
     join_terms,
     normalise,
@@ -29,9 +30,6 @@ from index.text import (
     term,
     words,
 )
-
-# Raise it with every change of what is written here or in `index.text`.
-SEARCH_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,7 +229,7 @@ class Store:
 def _known_repo(
     name: str,
     commit: str | None,
-    scanner: str,
+    scanner: str | None,
     location: str,
     github: str | None,
     seen_at: datetime,
@@ -238,7 +238,8 @@ def _known_repo(
     return KnownRepo(
         name=name,
         commit=commit or "",
-        scanner_version=scanner,
+        # None: it came with the package, so there is nothing that a crawl could go on from.
+        scanner_version=scanner or "",
         location=location,
         github=None if github is None else decode_state(github),
         crawled_at=seen_at.replace(tzinfo=UTC),

@@ -55,7 +55,7 @@ def command(
     from index.store import Store
 
     sources = _sources(words, listed)
-    path, seed = index_to_write(settings.db)
+    path, seed = index_to_write(settings.db, note)
     with Store.open_for_writing(path, seed=seed) as store, crawl_progress(len(sources)) as progress:
         report = crawl_into(store, sources, jobs=jobs, full=full, progress=progress)
     note(f"{summary(report)}; index: {path}")

@@ -25,6 +25,6 @@ def command(settings: Settings, dest: Path, facts: bool) -> None:
     from index.export import export_kernels
     from index.location import index_to_read
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         count = export_kernels(con, dest, facts_only=facts)
     note(f"{count} kernels written to {dest}")

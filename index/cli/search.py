@@ -64,7 +64,7 @@ def command(
     --dtype a kernel must have all that are given; of the others, one. What is not known of a
     kernel does not pass. Exits with 1 if nothing is found.
     """
-    from index.cli.output import print_table
+    from index.cli.output import note, print_table
     from index.database import open_index
     from index.filters import Filters
     from index.kernels import KERNEL_COLUMNS, fetch_kernels
@@ -73,7 +73,7 @@ def command(
 
     chosen = Filters(**filters)
     columns = (*SHOWN, "permalink") if style == "md" else SHOWN
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         found = search(con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit)
         shown = columns if style in ("table", "md") else KERNEL_COLUMNS
         kernels = fetch_kernels(con, found.ids, shown)

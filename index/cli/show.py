@@ -24,19 +24,28 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     ID may be the end of one (path::name, or the name), if only one kernel ends so. As JSON it is
     one object. Exits with 1 if there is no such kernel.
     """
+    from index.cli.output import note
     from index.database import open_index
     from index.kernels import fetch_reasons
     from index.location import index_to_read
     from index.lookup import find_kernel, show_kernel
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         found = find_kernel(con, id)
         kernel = None if found.id is None else show_kernel(con, found.id, source=source)
         reasons = () if found.id is None else fetch_reasons(con, found.id)
     if kernel is None:
         return _no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
-    _print_kernel(kernel, reasons, style, source=source)
-    return 0
+    (record,) = kernel.records()
+    is_without_code = source and record["source"] is None
+    if not is_without_code or style != "table":
+        _print_kernel(kernel, reasons, style, source=source)
+    if is_without_code:
+        note(
+            f"{record['id']}: its facts came with the package, its code did not; read it at "
+            f"{record['permalink']}, or get it with `triton-index crawl {record['repo']}`"
+        )
+    return 1 if is_without_code else 0
 
 
 def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source: bool) -> None:

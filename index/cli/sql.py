@@ -19,8 +19,8 @@ def command(settings: Settings, query: str, limit: int | None, style: str) -> No
     QUERY is one SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN of DuckDB's SQL. It can write nothing
     and reach neither files nor the network. `DESCRIBE kernels` tells the columns.
     """
-    from index.cli.output import print_table
+    from index.cli.output import note, print_table
     from index.location import index_to_read
     from index.sealed import run_sql
 
-    print_table(run_sql(index_to_read(settings.db), query, limit=limit), style)
+    print_table(run_sql(index_to_read(settings.db, note), query, limit=limit), style)

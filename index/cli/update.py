@@ -36,27 +36,27 @@ def command(settings: Settings, address: str | None) -> int:
     """
     from index.cli.output import note
     from index.cli.progress import download_progress
-    from index.location import index_to_write
+    from index.location import has_bundle, own_index
     from index.published import PUBLISHED, PublishedError, PublishedIndex
     from index.update import update_index
 
-    path, bundled = index_to_write(settings.db)
+    path = settings.db or own_index()
     published = PublishedIndex(address or PUBLISHED)
     try:
         with download_progress() as progress:
             done = update_index(path, published, on_progress=progress)
     except PublishedError as error:
-        note(f"not updated: {error}; {_what_stays(path, bundled)}")
+        note(f"not updated: {error}; {_what_stays(path, has_bundle=settings.db is None and has_bundle())}")
         return 1
     for line in _told(done, path):
         note(line)
     return 0
 
 
-def _what_stays(path: Path, bundled: Path | None) -> str:
+def _what_stays(path: Path, *, has_bundle: bool) -> str:
     if path.exists():
         return f"the index at {path} stays as it is"
-    return "the bundled index stays in use" if bundled else "there is no index here yet"
+    return "the bundled index stays in use" if has_bundle else "there is no index here yet"
 
 
 def _told(done: Update, path: Path) -> list[str]:

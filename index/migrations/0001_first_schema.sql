@@ -75,8 +75,9 @@ CREATE TABLE kernel_rows (
     verified STRUCT("result" VARCHAR, gpu VARCHAR, torch VARCHAR, triton VARCHAR),
     reasons STRUCT(field VARCHAR, reason VARCHAR)[],    -- why, for what was inferred
     calls VARCHAR[] NOT NULL,
-    uses STRUCT("name" VARCHAR, keywords VARCHAR[], is_call BOOLEAN, guards VARCHAR[])[] NOT NULL,
-    source VARCHAR NOT NULL
+    uses STRUCT("name" VARCHAR, keywords VARCHAR[], is_call BOOLEAN, guards VARCHAR[])[]
+        NOT NULL DEFAULT [],
+    source VARCHAR                  -- null: its facts alone came, with the package
 );
 
 CREATE VIEW kernels AS

@@ -79,9 +79,9 @@ def crawled(*kernels: KernelRecord, **facts: Any) -> CrawledRepo:
     return CrawledRepo(name=name, kernels=kernels, **(defaults | facts))
 
 
-def save(path: Path, *sources: CrawledRepo) -> CrawlReport:
+def save(path: Path, *sources: CrawledRepo, seed: Path | None = None) -> CrawlReport:
     """Store the sources as one run, publish, and return the report."""
-    with Store.open_for_writing(path) as store:
+    with Store.open_for_writing(path, seed=seed) as store:
         run = store.begin_run()
         return store.finish_run(run, [store.save(source, run) for source in sources])
 

@@ -401,32 +401,12 @@ def test_the_users_own_index_is_made_and_then_read(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TRITON_INDEX_DB", raising=False)
-    monkeypatch.setattr("index.location.BUNDLED", tmp_path / "nothing")
+    monkeypatch.setattr("index.location.BUNDLE", tmp_path / "nothing")
     assert main(["search", "x"]) == 2
     assert "no index yet; make it with `triton-index crawl SOURCE`" in capsys.readouterr().err
     assert main(["crawl", str(folder)]) == 0
     assert main(["search", "softmax"]) == 0
     assert len(list(tmp_path.rglob("index.duckdb"))) == 1
-
-
-def test_the_bundled_index_is_read_and_built_upon(
-    tmp_path: Path,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    bundled = tmp_path / "package" / "index.duckdb"
-    save(bundled, crawled(kernel("bundled_kernel")))
-    before = bundled.read_bytes()
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("index.location.BUNDLED", bundled)
-    assert main(["search", "bundled"]) == 0
-    assert main(["crawl", str(folder)]) == 0
-    capsys.readouterr()
-    assert main(["search", "--format", "jsonl"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-    assert bundled.read_bytes() == before
 
 
 def test_the_index_may_be_named_in_the_environment(

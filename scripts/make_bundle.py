@@ -1,0 +1,45 @@
+"""Make the bundle: the facts of an index, as Parquet that comes with the package.
+
+    python scripts/make_bundle.py INDEX             # into index/data
+    python scripts/make_bundle.py INDEX --to DIR
+
+INDEX is left as it is. What is written holds no text of others; it must fit into 8 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from index.bundle import KERNELS, REPOS, write_bundle
+from index.database import open_index
+from index.location import BUNDLE
+
+LARGEST = 8_000_000
+"""Bytes that all of it may have."""
+
+
+def main() -> int:
+    """Write the bundle and say what it holds."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("index", type=Path, help="the index, as a crawl made it")
+    parser.add_argument("--to", type=Path, default=BUNDLE, help="folder to write")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "bundle"
+        with open_index(options.index) as con:
+            bundle = write_bundle(con, Path(scratch) / "staging", made)
+        size = sum((made / name).stat().st_size for name in (KERNELS, REPOS))
+        if size > LARGEST:
+            print(f"{size:,} bytes, more than {LARGEST:,}; nothing written", file=sys.stderr)
+            return 1
+        shutil.copytree(made, options.to, dirs_exist_ok=True)
+    print(f"{options.to}: {size:,} bytes, {bundle}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
