@@ -25,8 +25,8 @@ _MARKUP = str.maketrans(
     | {"@": "&#64;", ":": "&#58;"}
 )
 
-# The one kind of link that is ours: nothing in it can end it early.
-_PERMALINK = re.compile(r"https://[\w./%~@+-]+#L\d+-L\d+", re.ASCII)
+# The links that are ours, to lines and to issues: nothing in them can end them early.
+_PERMALINK = re.compile(r"https://[\w./%~@+-]+(?:#L\d+-L\d+|/issues/\d+)", re.ASCII)
 
 
 def write_table(table: Table, out: TextIO, *, width: int | None = None, bold: bool = False) -> None:

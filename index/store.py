@@ -43,7 +43,9 @@ from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
+from index.wish_rows import known_wishes, save_wishes
 from index.working import WorkingCopy
+from wishlist.models import KnownWishes, SyncedWishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,16 @@ class Store:
         return CrawlReport(
             run_id=run.id, started_at=run.started_at, seconds=seconds, repos=tuple(repos)
         )
+
+    def wishes(self, repo: str) -> KnownWishes:
+        """Return what earlier syncs left of the wish-list of a repository."""
+        with self._turn, storage_errors(self._copy.path):
+            return known_wishes(self._con, clean_text(repo))
+
+    def save_wishes(self, synced: SyncedWishes) -> None:
+        """Store what one sync found, or nothing of it."""
+        with self._transaction() as con:
+            save_wishes(con, self._staging, synced)
 
     def _follow_name(self, con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> CrawledRepo:
         """Return the source under the name that it is stored by, which may be its new one."""

@@ -64,6 +64,132 @@ class WishNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedPull:
+    """A pull request for a wish: its address, `owner/name#7`, and what became of it."""
+
+    address: str
+    is_open: bool
+    is_merged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueWish:
+    """What one issue says by itself. Votes, status and priority follow from all issues together.
+
+    People are GitHub's numeric ids. `wanting` and `n_comments` are the counts that GitHub gave
+    with the issue; `is_due`: its reactions and comments are still to be read. `said_*` is what
+    somebody who may speak for the repository wrote in a comment.
+    """
+
+    repo: str
+    number: int
+    issue_id: int
+    url: str
+    title: str
+    asker: int | None
+    is_open: bool
+    closed_as: str | None
+    labels: tuple[str, ...]
+    assignees: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    operation: str | None
+    ops: tuple[str, ...]
+    passes: tuple[Pass, ...]
+    dtypes: tuple[str, ...]
+    hardware: tuple[str, ...]
+    reference: str | None
+    features: tuple[str, ...]
+    shapes: str | None
+    why: str | None
+    offers_help: bool
+    wanting: int
+    n_comments: int
+    reactors: tuple[int, ...] = ()
+    askers: tuple[int, ...] = ()
+    pulls: tuple[LinkedPull, ...] = ()
+    said_duplicate_of: int | None = None
+    said_kernel: str | None = None
+    is_due: bool = False
+    notes: tuple[WishNote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishSkip:
+    """An issue that is no wish, and why (one line)."""
+
+    repo: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request of a wish-list's own repository: what it says it closes, and its kernel."""
+
+    repo: str
+    number: int
+    closes: tuple[int, ...]
+    is_open: bool
+    is_merged: bool
+    kernel: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoneWish:
+    """An issue that is not in its repository any more: deleted, or transferred, where to."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncState:
+    """What one sync leaves for the next.
+
+    `etag` is that of the look that the next one begins with. `newest` is when the last known
+    change was made, `swept_at` when every issue was last listed. `rules` read the issues.
+    """
+
+    repo: str
+    etag: str | None
+    newest: datetime | None
+    swept_at: datetime | None
+    rules: str
+    former_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownWishes:
+    """What earlier syncs left of a repository; `others` are its issues that are no wishes."""
+
+    state: SyncState | None = None
+    wishes: tuple[IssueWish, ...] = ()
+    others: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedWishes:
+    """What one sync found: new and changed wishes, and what is no wish (any more).
+
+    `state` is to be stored with them, all or none. `problems` are lines on what could not be
+    read; `stopped` says why the rest is left for the next run.
+    """
+
+    repo: str
+    state: SyncState
+    wishes: tuple[IssueWish, ...] = ()
+    skips: tuple[WishSkip, ...] = ()
+    pulls: tuple[PullRequest, ...] = ()
+    gone: tuple[GoneWish, ...] = ()
+    problems: tuple[str, ...] = ()
+    requests: int = 0
+    is_changed: bool = False
+    renamed_from: str | None = None
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """A wish for a kernel, as the list has it; the first fields are the record that is shown.
 

@@ -64,10 +64,13 @@ def dtypes_of(kernel: KernelRecord, called: Iterable[KernelRecord] = ()) -> tupl
         found.update(names)
         if any(use.name.rpartition(".")[2].startswith("dot_scaled") for use in each.uses):
             found.update(_WORDS[word] for word in _OPERAND_FORMAT.findall(each.source))
-    for word in words_of(kernel.name):
-        known = _WORDS.get(word, word)
-        if known in _KNOWN:
-            found.add(known)
+    found.update(filter(None, map(dtype_of_word, words_of(kernel.name))))
     if any(name.startswith("float8") for name in found):
         found.add("float8")
     return tuple(dtype for dtype in DTYPES if dtype in found)
+
+
+def dtype_of_word(word: str) -> str | None:
+    """Return the one of `DTYPES` that a lower-case word stands for, None if it is no such word."""
+    known = _WORDS.get(word, word)
+    return known if known in _KNOWN else None

@@ -7,7 +7,8 @@ import time
 import requests
 from github.Requester import HTTPSRequestsConnectionClass, RequestsResponse
 
-MAX_BODY_BYTES = 16 << 20
+# A page of 100 issues, each with a body of 65,536 characters of four bytes, is below this.
+MAX_BODY_BYTES = 32 << 20
 MAX_BODY_SECONDS = 60.0
 MAX_HOPS = 4
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from crawler.github.client import GithubClient
 from crawler.github.errors import GithubError
-from crawler.github.metadata import parse_json
+from crawler.github.json_fields import parse_json
 from crawler.history import Commit, FileHistory, Histories, file_history, people_of
 from crawler.models import Entry
 

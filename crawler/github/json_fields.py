@@ -12,9 +12,22 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,98}/(?!\.{1,2}\Z)[A-Za-z0-9.
 MAX_TEXT = 1000
 
 
+def parse_json(body: str) -> object:
+    """Return the value that a body holds.
+
+    Raises:
+        ValueError: It is no JSON; says what it is.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        kind = "HTML" if body.lstrip()[:1] == "<" else "broken JSON"
+        raise ValueError(f"it is {kind}") from None
+
+
 def json_object(body: str) -> dict[str, Any]:
     """Return the object that the body is."""
-    raw = _value(body)
+    raw = parse_json(body)
     if not isinstance(raw, dict):
         raise ValueError("it is no JSON object")
     return raw
@@ -22,7 +35,7 @@ def json_object(body: str) -> dict[str, Any]:
 
 def json_objects(body: str) -> list[dict[str, Any]]:
     """Return the objects of the array that the body is."""
-    raw = _value(body)
+    raw = parse_json(body)
     if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
         raise ValueError("it is no JSON array of objects")
     return raw
@@ -65,11 +78,3 @@ def optional_line(raw: object) -> str | None:
         return None
     line = "".join(char if char.isprintable() else " " for char in raw)
     return " ".join(line.split())[:MAX_TEXT] or None
-
-
-def _value(body: str) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        kind = "HTML" if body.lstrip()[:1] == "<" else "broken JSON"
-        raise ValueError(f"it is {kind}") from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +22,7 @@ COMMANDS = {
     "gaps": "List the operators that people need and no indexed kernel serves.",
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
+    "wish": "Follow which kernels people wish for.",
     "update": "Fetch the published index and swap it in.",
 }
 
@@ -32,26 +35,39 @@ class Settings:
 
 
 class LateGroup(click.Group):
-    """A group whose commands are imported when they are run, not when they are listed."""
+    """A group whose commands are imported when they are run, not when they are listed.
+
+    `late` holds names and first lines of help; `package` is where their modules are.
+    """
+
+    def __init__(self, *args: Any, late: Mapping[str, str], package: str, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._late = late
+        self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help."""
-        return list(COMMANDS)
+        return list(self._late)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command, None if there is none of that name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._late:
             return None
-        command = import_module(f"index.cli.{cmd_name}").command
+        command = import_module(f"{self._package}.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self._late.items()))
 
 
-@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LateGroup,
+    late=COMMANDS,
+    package="index.cli",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--db",
     type=click.Path(path_type=Path),

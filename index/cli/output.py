@@ -51,6 +51,16 @@ def note(message: str) -> None:
     sys.stderr.write(f"{one_line(message)}\n")
 
 
+def say_waiting(why: str, seconds: float) -> None:
+    """Say on stderr that something waits."""
+    note(waiting_line(why, seconds))
+
+
+def waiting_line(why: str, seconds: float) -> str:
+    """Return the line that tells of a wait."""
+    return f"waiting {seconds:.0f} s: {why}"
+
+
 def _known(table: Table, columns: Sequence[str]) -> Table:
     known = [name for name in columns if any(v not in (None, []) for v in table.column(name))]
     chosen = tuple(known if table.rows else columns)

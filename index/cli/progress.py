@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from crawler.models import RepoReport
-from index.cli.output import note
+from index.cli.output import note, say_waiting, waiting_line
 from index.crawling import CrawlProgress, report_line
 from index.plain_text import one_line
 
@@ -59,7 +59,7 @@ class PlainProgress:
 
     def waiting(self, why: str, seconds: float) -> None:
         """Say that the crawl waits."""
-        note(_waiting(why, seconds))
+        say_waiting(why, seconds)
 
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended."""
@@ -86,7 +86,7 @@ class BarProgress:
 
     def waiting(self, why: str, seconds: float) -> None:
         """Say that the crawl waits."""
-        self._say(_waiting(why, seconds))
+        self._say(waiting_line(why, seconds))
 
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended and move the bar of the sources."""
@@ -95,7 +95,3 @@ class BarProgress:
 
     def _say(self, line: str) -> None:
         self._bars.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
-
-
-def _waiting(why: str, seconds: float) -> str:
-    return f"waiting {seconds:.0f} s: {why}"

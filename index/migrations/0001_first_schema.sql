@@ -160,6 +160,89 @@ CREATE TABLE changes (
     previous_id VARCHAR             -- of a moved kernel
 );
 
+-- The wish-list. Columns from status to duplicate_of and fulfilled_by follow from all issues of the
+-- repository together and are made anew with each sync; the rest is what each issue says by itself.
+CREATE TABLE wishes (
+    repo VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    url VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    ops VARCHAR[] NOT NULL,
+    status VARCHAR NOT NULL DEFAULT 'open',
+    votes INTEGER NOT NULL DEFAULT 0,
+    passes VARCHAR[] NOT NULL,
+    dtypes VARCHAR[] NOT NULL,
+    hardware VARCHAR[] NOT NULL,
+    reference VARCHAR,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL,
+    duplicate_of INTEGER,
+    operation VARCHAR,
+    features VARCHAR[] NOT NULL,
+    shapes VARCHAR,
+    why VARCHAR,
+    offers_help BOOLEAN NOT NULL,
+    assignees VARCHAR[] NOT NULL,
+    pull_requests VARCHAR[] NOT NULL DEFAULT [],
+    fulfilled_by VARCHAR,
+    notes STRUCT(field VARCHAR, reason VARCHAR)[] NOT NULL,
+    issue_id BIGINT NOT NULL,
+    asker BIGINT,                   -- people are GitHub's numeric ids
+    is_open BOOLEAN NOT NULL,
+    closed_as VARCHAR,
+    labels VARCHAR[] NOT NULL,
+    wanting INTEGER NOT NULL,       -- thumbs-up and hearts
+    n_comments INTEGER NOT NULL,
+    reactors BIGINT[] NOT NULL,
+    askers BIGINT[] NOT NULL,       -- who asks again in comments
+    pulls STRUCT(address VARCHAR, is_open BOOLEAN, is_merged BOOLEAN)[] NOT NULL,
+    said_duplicate_of INTEGER,
+    said_kernel VARCHAR,
+    is_due BOOLEAN NOT NULL,        -- what is said around it is still to be read
+    gone VARCHAR                    -- deleted, or transferred where to; else null
+);
+
+CREATE TABLE wish_pulls (
+    repo VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    closes INTEGER[] NOT NULL,
+    is_open BOOLEAN NOT NULL,
+    is_merged BOOLEAN NOT NULL,
+    kernel VARCHAR
+);
+
+CREATE TABLE wish_skips (
+    repo VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    reason VARCHAR NOT NULL
+);
+
+-- What the index has for a wish, the best first; a wish without a row was never matched.
+CREATE TABLE wish_matches (
+    repo VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    matches STRUCT(id VARCHAR, score DOUBLE, reason VARCHAR)[] NOT NULL,
+    matched_at TIMESTAMP NOT NULL
+);
+
+-- The one comment that answers a wish.
+CREATE TABLE wish_replies (
+    repo VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    comment_id BIGINT NOT NULL,
+    body VARCHAR NOT NULL,
+    posted_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE wish_sync (
+    repo VARCHAR NOT NULL,
+    etag VARCHAR,
+    newest TIMESTAMP,
+    swept_at TIMESTAMP,             -- null: every issue is to be listed
+    rules VARCHAR NOT NULL,
+    former_names VARCHAR[] NOT NULL
+);
+
 -- What follows is derived from kernel_rows and made anew whenever they change.
 
 CREATE TABLE search_documents (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 from tests.github_server import git_repo
 from tests.github_server.world import HostedRepo
@@ -41,7 +42,7 @@ def user_body(login: str, root: str) -> dict[str, Any]:
     address = f"{root}/users/{login}"
     return {
         "login": login,
-        "id": 1 + sum(login.encode()),
+        "id": 1 + crc32(login.encode()),
         "node_id": "U_test",
         "avatar_url": f"{address}/avatar",
         "gravatar_id": "",

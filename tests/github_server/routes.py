@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from tests.github_server import releases, rest, workflows
+from tests.github_server import issues, releases, rest, workflows
 from tests.github_server.rest import Answer, Request, failure, redirect
 from tests.github_server.world import World
 
@@ -27,6 +27,13 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("DELETE", r"/git/refs/tags/(.+)", releases.delete_tag),
     ("PUT", r"/actions/workflows/([^/]+)/enable", workflows.enable_workflow),
     ("GET", r"/actions/workflows/([^/]+)/runs", workflows.list_runs),
+    ("GET", r"/issues", issues.list_issues),
+    ("GET", r"/issues/(\d+)", issues.get_issue),
+    ("GET", r"/issues/(\d+)/comments", issues.list_comments),
+    ("POST", r"/issues/(\d+)/comments", issues.create_comment),
+    ("PATCH", r"/issues/comments/(\d+)", issues.update_comment),
+    ("GET", r"/issues/(\d+)/reactions", issues.list_reactions),
+    ("GET", r"/issues/(\d+)/timeline", issues.list_timeline),
 )
 
 
@@ -45,6 +52,8 @@ def answer(world: World, request: Request) -> Answer:
 
 def route(world: World, request: Request) -> Answer:
     """Find the repository that the path names, and the operation on it."""
+    if request.path == "/user":
+        return issues.get_viewer(world, request)
     by_id = re.fullmatch(r"/repositories/(\d+)(/.*)?", request.path)
     by_name = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", request.path)
     match = by_id or by_name
@@ -53,7 +62,8 @@ def route(world: World, request: Request) -> Answer:
     repo = world.by_id(int(match[1])) if by_id else world.find(match[1])
     below = match[2] or ""
     if repo is None and by_name and (moved := world.renames.get(match[1].lower())):
-        return redirect(f"{request.root}/repositories/{moved}{below}")
+        query = f"?{request.query}" if request.query else ""
+        return redirect(f"{request.root}/repositories/{moved}{below}{query}")
     if repo is None or repo.private:
         return failure(404, "Not Found")
     if repo.blocked:

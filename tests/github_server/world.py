@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.github_server import git_repo
+from tests.github_server.tracker import Tracker
 
 if TYPE_CHECKING:
     from tests.github_server.releases import HostedRelease
@@ -44,6 +45,7 @@ class HostedRepo:
     """The runs of each workflow file."""
     enabled: list[str] = field(default_factory=list)
     """The workflow files that were enabled, in order."""
+    tracker: Tracker = field(default_factory=Tracker)
 
     @property
     def pushed_at(self) -> datetime:
@@ -86,6 +88,8 @@ class World:
     root: Path
     repos: dict[str, HostedRepo] = field(default_factory=dict)
     renames: dict[str, int] = field(default_factory=dict)
+    viewer: str = "github-actions[bot]"
+    """Whose the token is."""
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1001))
 
     def add(self, full_name: str, files: Files | None = None) -> HostedRepo:
@@ -114,6 +118,13 @@ class World:
         self.repos[new.lower()] = repo
         self.renames[old.lower()] = repo.id
         return repo
+
+    def transfer_issue(self, number: int, source: str, target: str) -> None:
+        """Move an issue to another repository, where it gets a number of its own."""
+        old = self.repos[source.lower()].tracker.issues[number]
+        there = self.repos[target.lower()]
+        new = there.tracker.ask(old.title, old.body, by=old.author, created_at=old.created_at)
+        old.moved_to = (there.id, new.number)
 
     def delete(self, full_name: str) -> None:
         """Delete a repository for good."""

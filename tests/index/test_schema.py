@@ -40,6 +40,12 @@ TABLES = {
     "search_postings",
     "search_words",
     "skips",
+    "wish_matches",
+    "wish_pulls",
+    "wish_replies",
+    "wish_skips",
+    "wish_sync",
+    "wishes",
 }
 
 

@@ -19,7 +19,14 @@ OPERATIONS = (
     "actions/enable-workflow",
     "actions/list-workflow-runs",
     "git/delete-ref",
+    "issues/create-comment",
+    "issues/get",
+    "issues/list-comments",
+    "issues/list-events-for-timeline",
+    "issues/list-for-repo",
+    "issues/update-comment",
     "rate-limit/get",
+    "reactions/list-for-issue",
     "repos/create-release",
     "repos/delete-release",
     "repos/get",
@@ -28,6 +35,7 @@ OPERATIONS = (
     "repos/list-releases",
     "repos/update-release",
     "repos/upload-release-asset",
+    "users/get-authenticated",
 )
 PROSE = {"description", "summary", "title", "example", "examples", "externalDocs", "tags"}
 REF = "#/components/schemas/"

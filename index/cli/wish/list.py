@@ -1,0 +1,54 @@
+"""`triton-index wish list`."""
+
+from __future__ import annotations
+
+import click
+
+from index.cli.group import Settings
+from index.cli.options import format_option, limit_option
+
+# What a person sees of each wish, and of the board.
+SHOWN = ("number", "priority", "status", "votes", "answer", "ops", "title")
+BOARD = ("priority", "title", "votes", "status", "answer", "ops", "url")
+
+
+@click.command()
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(["open", "claimed", "in_progress", "fulfilled", "declined", "duplicate"]),
+    help="Has this status.",
+)
+@click.option("--op", "ops", multiple=True, help="Is for this op.")
+@limit_option()
+@format_option
+@click.pass_obj
+def command(
+    settings: Settings,
+    statuses: tuple[str, ...],
+    ops: tuple[str, ...],
+    limit: int | None,
+    style: str,
+) -> None:
+    """List the wishes, the most wanted first.
+
+    Priority is the number of people who want it, who asked included, and the years it has waited,
+    at most one; half of that if somebody is at work on it, and 0 once it is settled. The answer
+    tells what the index has: the kernel exists, exists partly, or is missing. As md it is a board
+    for a page.
+    """
+    from index.cli.output import print_table
+    from index.database import open_index
+    from index.location import index_to_read
+    from index.wishes import RECORD, list_wishes, load_wishes
+
+    with open_index(index_to_read(settings.db)) as con:
+        wishes = load_wishes(con)
+    chosen = [
+        wish
+        for wish in wishes
+        if (not statuses or wish.status in statuses) and (not ops or {*ops} & {*wish.ops})
+    ]
+    shown = {"table": SHOWN, "md": BOARD}.get(style, RECORD)
+    print_table(list_wishes(chosen[:limit], shown), style, columns=shown)
