@@ -36,7 +36,7 @@ def command(settings: Settings, address: str | None) -> int:
     """
     from index.cli.output import note
     from index.cli.progress import download_progress
-    from index.location import has_bundle, own_index
+    from index.location import own_index
     from index.published import PUBLISHED, PublishedError, PublishedIndex
     from index.update import update_index
 
@@ -46,17 +46,21 @@ def command(settings: Settings, address: str | None) -> int:
         with download_progress() as progress:
             done = update_index(path, published, on_progress=progress)
     except PublishedError as error:
-        note(f"not updated: {error}; {_what_stays(path, has_bundle=settings.db is None and has_bundle())}")
+        note(f"not updated: {error}; {_what_stays(settings.db, path)}")
         return 1
     for line in _told(done, path):
         note(line)
     return 0
 
 
-def _what_stays(path: Path, *, has_bundle: bool) -> str:
+def _what_stays(named: Path | None, path: Path) -> str:
+    from index.location import has_bundle
+
     if path.exists():
         return f"the index at {path} stays as it is"
-    return "the bundled index stays in use" if has_bundle else "there is no index here yet"
+    if named is None and has_bundle():
+        return "the bundled index stays in use"
+    return "there is no index here yet"
 
 
 def _told(done: Update, path: Path) -> list[str]:
