@@ -13,8 +13,9 @@ from enum import StrEnum
 import duckdb
 
 from index.filters import Filters, condition
+from index.spelling import suggest
 from index.text import join_terms
-from index.wording import Wording, suggest, understand
+from index.wording import Concept, Wording, understand
 
 # Fewer answers than these are too few to insist on most of what is asked.
 ENOUGH = 5
@@ -22,6 +23,8 @@ ENOUGH = 5
 SATURATION = 2.0
 # What it is worth to have all parts of a joined word, but not side by side.
 APART_SHARE = 0.5
+# What it is worth to have the words of another name of an op, where it has several.
+OTHER_NAME_SHARE = 0.8
 # What it is worth to have exactly the name, or else to compute exactly the op, that is asked for.
 EXACT_NAME = 1.6
 EXACT_OP = 1.3
@@ -43,10 +46,15 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The ids of the kernels that answer, in order; for words nobody wrote, what is near them."""
+    """The ids of the kernels that answer, in order.
+
+    Of words that nobody wrote: what is near those that were left out (`unknown`), and what others
+    were taken for (`read_as`).
+    """
 
     ids: tuple[str, ...]
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    read_as: tuple[tuple[str, str], ...] = ()
 
 
 def search(
@@ -82,14 +90,20 @@ def search(
         if len(rows) >= enough:
             break
     unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
-    return Found(ids=tuple(id for (id,) in rows), unknown=unknown)
+    return Found(ids=tuple(id for (id,) in rows), unknown=unknown, read_as=wording.read_as)
 
 
 def _bindings(wording: Wording) -> dict[str, object]:
     """Return the values of `_SCORED`: one entry for each term that is looked for."""
     all_common = all(concept.is_common for concept in wording.concepts)
     wanted = [
-        {"n": n, "term": term, "parts": parts, "counts": all_common or not concept.is_common}
+        {
+            "n": n,
+            "term": term,
+            "parts": parts,
+            "share": _share(concept),
+            "counts": all_common or not concept.is_common,
+        }
         for n, concept in enumerate(wording.concepts)
         for term, parts in ((concept.term, 0), *((p, len(concept.parts)) for p in concept.parts))
     ]
@@ -97,7 +111,6 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "wanted": wanted,
         "joined": join_terms(c.term for c in wording.concepts if not c.is_common),
         "saturation": SATURATION,
-        "apart_share": APART_SHARE,
         "exact_name": EXACT_NAME,
         "exact_op": EXACT_OP,
         "device_function_share": DEVICE_FUNCTION_SHARE,
@@ -105,6 +118,13 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "test_share": TEST_SHARE,
         "generated_share": GENERATED_SHARE,
     }
+
+
+def _share(concept: Concept) -> float:
+    """Return what the parts of a concept are worth beside all of it in one."""
+    if not concept.literal:
+        return APART_SHARE
+    return 1.0 if len(concept.literal) == 1 else OTHER_NAME_SHARE
 
 
 _ORDERS = {
@@ -122,7 +142,8 @@ SELECT k.id FROM (SELECT *, CASE role
 # Scores are whole millionths: the order in which threads add must not show.
 _SCORED = """
 WITH wanted AS (
-    SELECT unnest($wanted::STRUCT(n INTEGER, term VARCHAR, parts INTEGER, counts BOOLEAN)[],
+    SELECT unnest($wanted::STRUCT(n INTEGER, term VARCHAR, parts INTEGER, share FLOAT,
+        counts BOOLEAN)[],
         recursive := true)
 ), posting AS (
     SELECT * FROM search_postings WHERE term IN (SELECT term FROM wanted)
@@ -131,14 +152,14 @@ WITH wanted AS (
     FROM posting, (SELECT count(*) AS total FROM search_documents)
     GROUP BY term, total
 ), hit AS (
-    SELECT w.n, w.parts, w.counts, p.num,
+    SELECT w.n, w.parts, w.share, w.counts, p.num,
         (1e6 * rarity * p.weight * (1 + $saturation) / (p.weight + $saturation))::BIGINT AS score
     FROM wanted AS w JOIN posting AS p USING (term) JOIN rarity USING (term)
 ), concept AS (
     SELECT n, counts, num, greatest(
         max(score) FILTER (parts = 0),
         CASE WHEN count(*) FILTER (parts > 0) = max(parts)
-            THEN ($apart_share * sum(score) FILTER (parts > 0))::BIGINT END
+            THEN (max(share) * sum(score) FILTER (parts > 0))::BIGINT END
     ) AS score
     FROM hit GROUP BY n, counts, num
 ), kernel AS (

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
 
+from crawler.enrich.op_vocabulary import op_vocabulary
 from index.database import read_meta, write_meta
 from index.staging import Staging
 from index.text import (
@@ -24,9 +25,11 @@ from index.text import (
     LONGEST_TEXT,
     SEARCH_VERSION,
     STOP_WORDS,
+    asked_words,
     join_terms,
     normalise,
     normalise_phrases,
+    phrase_key,
     term,
     words,
 )
@@ -92,6 +95,7 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     )
     con.execute("DELETE FROM search_documents")
     con.execute("INSERT INTO search_documents FROM documents")
+    _name_ops(con, staging, {op for _, _, _, _, _, _, ops, *_ in kernels for op in ops}, terms)
     _build_postings(con, staging)
     write_meta(con, "search_version", SEARCH_VERSION)
 
@@ -169,6 +173,28 @@ def _learn_words(con: duckdb.DuckDBPyConnection, staging: Staging) -> dict[str, 
     con.execute("DELETE FROM search_words")
     con.execute("INSERT INTO search_words FROM learned")
     return terms
+
+
+def _name_ops(
+    con: duckdb.DuckDBPyConnection, staging: Staging, ops: Iterable[str], terms: Mapping[str, str]
+) -> None:
+    """Fill `search_aliases`: what each op that occurs is called, its own name among it."""
+    vocabulary = op_vocabulary()
+    rows: dict[str, str] = {}
+    for op in sorted(vocabulary.ops.keys() & set(ops)):
+        own = JOINT.join(terms[word] for word in words(op))
+        for name in (op, *vocabulary.ops[op].other_names):
+            asked = asked_words(name)
+            # One word for a building block of other ops is a word of every day.
+            if len(asked) > 1 or (asked and op not in vocabulary.general):
+                rows.setdefault(phrase_key(asked), own)
+    staging.load(
+        "aliases",
+        ({"phrase": phrase, "term": term} for phrase, term in rows.items()),
+        {"phrase": "VARCHAR", "term": "VARCHAR"},
+    )
+    con.execute("DELETE FROM search_aliases")
+    con.execute("INSERT INTO search_aliases FROM aliases")
 
 
 def _is_split(parts: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
 # Raise it with every change of what is written here or in `index.search_tables`.
-SEARCH_VERSION = "1"
+SEARCH_VERSION = "2"
 
 # Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.
 LONGEST_TEXT = 4_000
@@ -48,9 +48,10 @@ SHORT_FORMS = {
 }
 
 _STOP = (
-    "a an and any are as at be by can do does find for from get have how i in into is it me my "
-    "need of on or our show some that the their there this to use uses using via want we what "
-    "when which who with write you your"
+    "a about an and any are as at be by can do does each find for from get have how i in into is "
+    "it its like me my need of on one or our over some show such than that the their them then "
+    "there these they this to use uses using via want we what when where which who with write "
+    "you your"
 )
 _COMMON = (
     "code efficient example fast function functions gpu implementation impl jit kernel kernels "
@@ -81,6 +82,17 @@ def normalise_phrases(phrases: Iterable[str]) -> str:
 def words(text: str) -> list[str]:
     """Return the words of a text, camel-case tokens taken apart."""
     return normalise(text).replace(JOINT, " ").split()
+
+
+def asked_words(text: str) -> list[str]:
+    """Return the words of a question that say something, or all where none does."""
+    found = words(text)
+    return [word for word in found if word not in STOP_WORDS] or found
+
+
+def phrase_key(phrase: Iterable[str]) -> str:
+    """Return what all spellings of a phrase have in common, given its words."""
+    return "".join(term(word) for word in phrase)
 
 
 @lru_cache(maxsize=100_000)

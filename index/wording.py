@@ -8,14 +8,14 @@ from typing import TypeVar
 
 import duckdb
 
-from index.text import COMMON_WORDS, JOINT, STOP_WORDS, term, words
+from index.spelling import meant_word
+from index.text import COMMON_WORDS, JOINT, asked_words, join_terms, phrase_key, term
 
 _T = TypeVar("_T")
 
 MAX_WORDS = 32
 LONGEST_JOINED = 3
-# How alike (Jaro-Winkler, 0 to 1) a word must be to be offered for one that nobody wrote.
-NEAR_ENOUGH = 0.85
+LONGEST_NAME = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +24,27 @@ class Concept:
 
     term: str
     is_common: bool = False
+    literal: tuple[str, ...] = ()
+    """Where another name of an op was asked for by it: the terms of that name, which do as well."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The terms that a joined word is made of; empty for a plain one."""
+        """The terms that will do together; of a plain word none, of a joined one its parts."""
         parts = tuple(self.term.split(JOINT))
-        return parts if len(parts) > 1 else ()
+        return self.literal or (parts if len(parts) > 1 else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """A question as the index understands it; `unknown` words occur in no kernel."""
+    """A question as the index understands it.
+
+    `unknown` words occur in no kernel and are like none that do; those of `read_as` are taken for
+    one that does.
+    """
 
     concepts: tuple[Concept, ...] = ()
     unknown: tuple[str, ...] = ()
+    read_as: tuple[tuple[str, str], ...] = ()
 
 
 def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
@@ -46,40 +53,62 @@ def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
     Neighbouring words that the index knows as one are one; a joined word that it only knows
     apart is several. So all spellings of a question have one wording.
     """
-    asked = words(query)[:MAX_WORDS]
-    if not STOP_WORDS.issuperset(asked):
-        asked = [word for word in asked if word not in STOP_WORDS]
-    vocabulary = _Vocabulary(con, asked)
+    asked = asked_words(query)[:MAX_WORDS]
+    names = _op_names(con, asked)
+    reader = _Reader(con, asked)
     found: list[Concept] = []
-    unknown: list[str] = []
-    for run in _runs(asked, lambda run: vocabulary.has("".join(run))):
-        word = "".join(run)
-        terms = vocabulary.terms(word)
-        found += (Concept(term=each, is_common=word in COMMON_WORDS) for each in terms)
-        if not terms:
-            unknown.append(word)
-    compounds = _compounds(con, found)
-    merged = (
-        run[0] if len(run) == 1 else Concept(term=_key(run))
-        for run in _runs(found, lambda run: _key(run) in compounds)
+    plain: list[str] = []
+    for run in _runs(asked, lambda run: phrase_key(run) in names, longest=LONGEST_NAME):
+        key = phrase_key(run)
+        if key == join_terms([names.get(key, key)]):
+            plain += run
+        else:
+            found += reader.read(plain)
+            literal = [concept.term for concept in reader.read(run)]
+            found.append(Concept(term=names[key], literal=tuple(dict.fromkeys(literal))))
+            plain = []
+    found += reader.read(plain)
+    concepts = {concept.term: concept for concept in found}
+    return Wording(
+        concepts=tuple(concepts.values()),
+        unknown=tuple(dict.fromkeys(reader.unknown)),
+        read_as=tuple(reader.read_as.items()),
     )
-    concepts = {concept.term: concept for concept in merged}
-    return Wording(concepts=tuple(concepts.values()), unknown=tuple(dict.fromkeys(unknown)))
 
 
-def suggest(con: duckdb.DuckDBPyConnection, word: str) -> list[str]:
-    """Return the words of the index that are spelled most like this one, at most three."""
-    rows = con.execute(
-        """
-        SELECT word, damerau_levenshtein(word, $word) AS distance FROM search_words
-        WHERE len(word) > 2 AND jaro_winkler_similarity(word, $word) >= $near
-            AND distance <= greatest(1, len($word) // 3)
-        ORDER BY distance, jaro_winkler_similarity(word, $word) DESC, n DESC, word
-        LIMIT 3
-        """,
-        {"word": word, "near": NEAR_ENOUGH},
-    ).fetchall()
-    return [str(near) for near, distance in rows if distance == rows[0][1]]
+class _Reader:
+    """Reads words as the index knows them; keeps what it does not know."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
+        self.unknown: list[str] = []
+        self.read_as: dict[str, str] = {}
+        self._con = con
+        self._vocabulary = _Vocabulary(con, asked)
+
+    def read(self, asked: Sequence[str]) -> list[Concept]:
+        """Return what neighbouring words ask for."""
+        found: list[Concept] = []
+        for run in _runs(asked, lambda run: self._vocabulary.has("".join(run))):
+            word = "".join(run)
+            found += (
+                Concept(term=each, is_common=word in COMMON_WORDS) for each in self._terms(word)
+            )
+        compounds = _compounds(self._con, found)
+        return [
+            run[0] if len(run) == 1 else Concept(term=_key(run))
+            for run in _runs(found, lambda run: _key(run) in compounds)
+        ]
+
+    def _terms(self, word: str) -> tuple[str, ...]:
+        terms = self._vocabulary.terms(word)
+        if terms:
+            return terms
+        meant = meant_word(self._con, word)
+        if meant is None:
+            self.unknown.append(word)
+            return ()
+        self.read_as[word] = meant
+        return _Vocabulary(self._con, [meant]).terms(meant)
 
 
 class _Vocabulary:
@@ -113,6 +142,16 @@ class _Vocabulary:
         return tuple(apart.split(JOINT)) if apart else ()
 
 
+def _op_names(con: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> dict[str, str]:
+    """Return which phrases of the question are names of an op, with the term of its own."""
+    phrases = {phrase_key(run) for run in _windows(asked, longest=LONGEST_NAME)}
+    rows = con.execute(
+        "SELECT phrase, term FROM search_aliases WHERE phrase IN (SELECT unnest($phrases))",
+        {"phrases": sorted(phrases)},
+    ).fetchall()
+    return dict(rows)
+
+
 def _compounds(con: duckdb.DuckDBPyConnection, concepts: Sequence[Concept]) -> frozenset[str]:
     """Return which neighbouring concepts are one joined word to the index."""
     keys = [_key(run) for run in _windows(concepts) if len(run) > 1]
@@ -128,18 +167,23 @@ def _key(run: Sequence[Concept]) -> str:
     return JOINT.join(concept.term for concept in run)
 
 
-def _windows(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def _windows(items: Sequence[_T], *, longest: int = LONGEST_JOINED) -> Iterator[Sequence[_T]]:
     for start in range(len(items)):
-        for size in range(1, LONGEST_JOINED + 1):
+        for size in range(1, longest + 1):
             if start + size <= len(items):
                 yield items[start : start + size]
 
 
-def _runs(items: Sequence[_T], is_one: Callable[[Sequence[_T]], bool]) -> Iterator[Sequence[_T]]:
+def _runs(
+    items: Sequence[_T],
+    is_one: Callable[[Sequence[_T]], bool],
+    *,
+    longest: int = LONGEST_JOINED,
+) -> Iterator[Sequence[_T]]:
     """Yield the items from the left, as many together as are one."""
     start = 0
     while start < len(items):
-        sizes = range(min(LONGEST_JOINED, len(items) - start), 1, -1)
+        sizes = range(min(longest, len(items) - start), 1, -1)
         size = next((n for n in sizes if is_one(items[start : start + n])), 1)
         yield items[start : start + size]
         start += size

@@ -29,6 +29,13 @@ class Op:
     calls: frozenset[str]
     vague: bool
 
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """What else it is called: its aliases and the operators of PyTorch that it stands for."""
+        aten = (name.removeprefix("aten::").strip("_") for name in self.aten)
+        names = dict.fromkeys((*self.aliases, *aten))
+        return tuple(name for name in names if name != self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
@@ -154,8 +161,7 @@ def _book(ops: Mapping[str, Op], file: _File) -> PhraseBook:
     book = PhraseBook(frozenset(file.noise), frozenset(file.aside))
     plain, companions = {*file.plain, *file.companions}, frozenset(file.companions)
     for op in ops.values():
-        aten = (name.removeprefix("aten::").strip("_") for name in op.aten)
-        for text in dict.fromkeys((op.name, *op.aliases, *aten)):
+        for text in (op.name, *op.other_names):
             words = text.replace("_", " ")
             book.add(Phrase(op.name, words, words in plain, words in companions))
     return book

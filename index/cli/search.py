@@ -87,6 +87,8 @@ def _explain(found: Found, *, has_filters: bool) -> None:
     """Say on stderr which words occur nowhere and what is near them, or that nothing fits."""
     from index.cli.output import note
 
+    for word, meant in found.read_as:
+        note(f"no kernel has the word {word!r}; searched for {meant!r}")
     for word, near in found.unknown:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         note(f"no kernel has the word {word!r}{hint}")

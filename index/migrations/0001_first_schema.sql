@@ -257,6 +257,11 @@ CREATE TABLE search_postings (
     weight FLOAT NOT NULL
 );
 
+CREATE TABLE search_aliases (
+    phrase VARCHAR NOT NULL,        -- what an op is called, the terms of its words written together
+    term VARCHAR NOT NULL           -- that of the op's own name
+);
+
 CREATE TABLE search_words (
     word VARCHAR NOT NULL,          -- as written, lower case
     term VARCHAR NOT NULL,          -- what it is compared by; a joined word: its parts' with +

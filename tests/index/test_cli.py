@@ -115,11 +115,17 @@ def test_search_gives_programs_whole_records(library: Cli) -> None:
 
 
 def test_search_that_finds_nothing_says_no_and_offers_the_nearest(library: Cli) -> None:
-    assert library("search", "sofmax", "--format", "json") == 1
+    assert library("search", "softnaz", "--format", "json") == 1
     assert library.out == "[]\n"
-    assert library.err == "no kernel has the word 'sofmax'; did you mean softmax?\n"
+    assert library.err == "no kernel has the word 'softnaz'; did you mean softmax?\n"
     assert library("search", "softmax", "--tag", "norm") == 1
     assert (library.out, library.err) == ("", "nothing found; try fewer filters\n")
+
+
+def test_search_says_what_a_misspelled_word_was_taken_for(library: Cli) -> None:
+    assert library("search", "sofmax", "--format", "jsonl") == 0
+    assert len(library.out.splitlines()) > 0
+    assert library.err == "no kernel has the word 'sofmax'; searched for 'softmax'\n"
 
 
 def test_search_takes_every_filter(library: Cli) -> None:
@@ -428,9 +434,9 @@ def run(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_python_m_index_is_the_same_command(shared_library: Path) -> None:
-    done = run("--db", str(shared_library), "search", "sofmax")
+    done = run("--db", str(shared_library), "search", "softnaz")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("no kernel has the word 'sofmax'")
+    assert done.stderr.startswith("no kernel has the word 'softnaz'")
     assert "Usage: triton-index " in run("--help").stdout
 
 

@@ -38,6 +38,7 @@ TABLES = {
     "scan_cache",
     "search_documents",
     "search_postings",
+    "search_aliases",
     "search_words",
     "skips",
     "wish_matches",

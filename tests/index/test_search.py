@@ -158,13 +158,25 @@ def test_where_nothing_has_most_of_it_anything_will_do(library: Path) -> None:
         ("swigul", "swiglu"),
     ],
 )
-def test_a_misspelled_word_gets_the_nearest(
+def test_a_misspelled_word_is_read_as_the_one_that_was_meant(
     con: duckdb.DuckDBPyConnection, typo: str, meant: str
 ) -> None:
     found = search(con, typo)
-    assert found.ids == ()
-    ((word, near),) = found.unknown
-    assert (word, near[0]) == (typo, meant)
+    assert found.ids == search(con, meant).ids
+    assert (found.unknown, found.read_as) == ((), ((typo, meant),))
+
+
+def test_of_equally_near_words_the_one_that_most_wrote_is_meant(db: Path) -> None:
+    save(db, crawled(*(kernel(f"scale_{n}") for n in range(3)), kernel("stale")))
+    with open_index(db) as con:
+        assert search(con, "sctale").read_as == (("sctale", "scale"),)
+
+
+@pytest.mark.parametrize("word", ["gelo", "softmmaaxx", "normie"])
+def test_a_word_that_may_be_another_one_is_not_guessed_at(
+    con: duckdb.DuckDBPyConnection, word: str
+) -> None:
+    assert search(con, word).read_as == ()
 
 
 def test_a_word_like_no_other_gets_no_suggestion(con: duckdb.DuckDBPyConnection) -> None:
@@ -174,9 +186,25 @@ def test_a_word_like_no_other_gets_no_suggestion(con: duckdb.DuckDBPyConnection)
 def test_an_unknown_word_does_not_hide_what_the_others_find(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
-    found = search(con, "softmaks of swiglu")
+    found = search(con, "soapmacks of swiglu")
     assert set(names(found.ids)) == {"swiglu_kernel", "SwiGLUBackward"}
-    assert [word for word, _ in found.unknown] == ["softmaks"]
+    assert [word for word, _ in found.unknown] == ["soapmacks"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("jensen shannon divergence", ["_jsd_kernel", "divergence_kernel"]),
+        ("silu and mul", ["silu_and_mul_kernel", "swiglu_kernel"]),
+        ("native_layer_norm", ["layer_norm_kernel"]),
+        # Its own name is no other name.
+        ("swiglu", ["swiglu_kernel", "silu_and_mul_kernel"]),
+    ],
+)
+def test_an_op_is_found_by_its_other_names_too(db: Path, query: str, expected: list[str]) -> None:
+    kernels = "_jsd_kernel swiglu_kernel silu_and_mul_kernel layer_norm_kernel divergence_kernel"
+    save(db, crawled(*(kernel(name, path="k.py") for name in kernels.split())))
+    assert ask(db, query) == expected
 
 
 @pytest.mark.parametrize(
