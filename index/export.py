@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -12,7 +13,7 @@ import duckdb
 from index.database import storage_errors
 from index.errors import QueryError
 from index.kernels import KERNEL_COLUMNS, plain_row
-from index.render import write_csv, write_json, write_jsonl, write_md
+from index.render import WRITERS, write_csv, write_json, write_jsonl, write_md
 from index.table import Table
 
 # What others wrote: left out where only facts are wanted.
@@ -45,14 +46,37 @@ def export_kernels(con: duckdb.DuckDBPyConnection, dest: Path, *, facts_only: bo
         f"SELECT {selected} FROM kernels AS k JOIN kernel_rows AS s USING (id) "
         f"WHERE {'k.removed_at IS NULL' if is_page else 'true'} ORDER BY k.id"
     )
+    with _draft_of(dest) as draft:
+        return write(con, query, draft)
+
+
+def export_table(table: Table, dest: Path) -> None:
+    """Write any table to `dest`; its suffix decides the format, which must be one of text.
+
+    The file appears whole or not at all.
+
+    Raises:
+        QueryError: the suffix is of no such format.
+        StoreError: the file cannot be written.
+    """
+    write = WRITERS.get(dest.suffix.lower().removeprefix("."))
+    if write is None or dest.suffix.lower() == ".table":
+        known = " ".join(f".{style}" for style in WRITERS if style != "table")
+        raise QueryError(f"{dest}: unknown format {dest.suffix or '(no suffix)'}; use {known}")
+    with _draft_of(dest) as draft, draft.open("w", encoding="utf-8", newline="") as out:
+        write(table, out)
+
+
+@contextmanager
+def _draft_of(dest: Path) -> Iterator[Path]:
+    """Yield where to write what is moved to `dest` once it is whole."""
     draft = dest.with_name(f"{dest.name}.part")
     with storage_errors(dest):
         try:
-            count = write(con, query, draft)
+            yield draft
             draft.replace(dest)
         finally:
             draft.unlink(missing_ok=True)
-    return count
 
 
 def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, draft: Path) -> int:

@@ -43,9 +43,10 @@ from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
-from index.wish_rows import known_wishes, save_wishes
+from index.wish_rows import known_wishes, save_reply, save_wishes
 from index.working import WorkingCopy
 from wishlist.models import KnownWishes, SyncedWishes
+from wishlist.reply import Comment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,11 @@ class Store:
         """Store what one sync found, or nothing of it."""
         with self._transaction() as con:
             save_wishes(con, self._staging, synced)
+
+    def save_reply(self, repo: str, number: int, comment: Comment, at: datetime) -> None:
+        """Remember the comment that answers a wish."""
+        with self._transaction() as con:
+            save_reply(con, repo, number, comment, _utc(at))
 
     def _follow_name(self, con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> CrawledRepo:
         """Return the source under the name that it is stored by, which may be its new one."""

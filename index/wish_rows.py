@@ -20,6 +20,7 @@ from wishlist.models import (
     SyncedWishes,
     SyncState,
 )
+from wishlist.reply import Comment
 from wishlist.state import pulls_by_issue, state_of
 
 T = TypeVar("T")
@@ -78,6 +79,17 @@ def save_wishes(con: duckdb.DuckDBPyConnection, staging: Staging, synced: Synced
     _forget(con, "wish_sync", synced.repo)
     _insert(con, staging, "wish_sync", [_utc_row(asdict(synced.state))])
     _settle(con, staging, synced.repo)
+
+
+def save_reply(
+    con: duckdb.DuckDBPyConnection, repo: str, number: int, comment: Comment, at: datetime
+) -> None:
+    """Store the one comment that answers a wish; needs a transaction around it."""
+    _forget(con, "wish_replies", repo, [number])
+    con.execute(
+        "INSERT INTO wish_replies VALUES (?, ?, ?, ?, ?)",
+        [repo, number, comment.id, comment.body, at],
+    )
 
 
 def _settle(con: duckdb.DuckDBPyConnection, staging: Staging, repo: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 import msgspec
 
 from index.errors import QueryError
+from index.export import export_table
 from index.table import Table
 from wishlist.demand import priority
 from wishlist.models import EXISTS_SCORE, Wish, WishStatus
@@ -32,6 +34,8 @@ RECORD = (
     "duplicate_of",
 )
 """The record that is listed of a wish; see `wishlist.models.Wish`."""
+BOARD = ("priority", "title", "votes", "status", "answer", "ops", "url")
+"""What a page shows of the list."""
 DETAILS = (*(field.name for field in fields(Wish)), "answer")
 """All that is shown of one."""
 
@@ -90,6 +94,19 @@ def list_wishes(wishes: Sequence[Wish], columns: Sequence[str] = RECORD) -> Tabl
         for wish, record in zip(wishes, plain, strict=True)
     )
     return Table(columns=tuple(columns), rows=tuple(rows))
+
+
+def export_wishes(con: duckdb.DuckDBPyConnection, dest: Path) -> int:
+    """Write the wish-list to `dest` and return how many wishes; see `index.export.export_table`.
+
+    Markdown is a board of those that are not settled, the rest holds every wish.
+    """
+    wishes = load_wishes(con)
+    is_board = dest.suffix.lower() == ".md"
+    if is_board:
+        wishes = tuple(wish for wish in wishes if not wish.status.is_settled)
+    export_table(list_wishes(wishes, BOARD if is_board else RECORD), dest)
+    return len(wishes)
 
 
 def _value(wish: Wish, record: dict[str, object], column: str) -> object:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 # What the form or a person writes where there is nothing to say.
 _NOTHING = frozenset({"", "no response", "none", "n a", "na", "not applicable", "tbd", "unknown"})
+_LONGEST_NOTHING = 20
 _CHECKBOX = re.compile(r"^\s*[-*+]\s+\[([ xX])\]\s*(.*)$")
 _ITEM = re.compile(r"[,;|\n\u3001\uff0c\uff1b/&]|\band\b|\bor\b|\bund\b|\bet\b", re.IGNORECASE)
 _NOT = r"(?:no|not|without|except|excluding|skip|ohne|sans|sin)"
@@ -31,7 +32,8 @@ LONGEST_QUOTE = 60
 
 def is_blank(text: str) -> bool:
     """Tell whether an answer says nothing: `_No response_`, `N/A`, a dash."""
-    return fold(text) in _NOTHING
+    plain = text.strip()
+    return len(plain) <= _LONGEST_NOTHING and fold(plain) in _NOTHING
 
 
 def read_passes(text: str) -> tuple[tuple[Pass, ...], tuple[str, ...]]:

@@ -7,9 +7,8 @@ import click
 from index.cli.group import Settings
 from index.cli.options import format_option, limit_option
 
-# What a person sees of each wish, and of the board.
+# What a person sees of each wish.
 SHOWN = ("number", "priority", "status", "votes", "answer", "ops", "title")
-BOARD = ("priority", "title", "votes", "status", "answer", "ops", "url")
 
 
 @click.command()
@@ -38,12 +37,12 @@ def command(
     tells what the index has: the kernel exists, exists partly, or is missing. As md it is a board
     for a page.
     """
-    from index.cli.output import print_table
+    from index.cli.output import note, print_table
     from index.database import open_index
     from index.location import index_to_read
-    from index.wishes import RECORD, list_wishes, load_wishes
+    from index.wishes import BOARD, RECORD, list_wishes, load_wishes
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         wishes = load_wishes(con)
     chosen = [
         wish

@@ -25,7 +25,7 @@ def command(settings: Settings, wanted: str, style: str) -> int:
     from index.wish_card import wish_card
     from index.wishes import DETAILS, find_wishes, gone_reason, list_wishes, load_wishes
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         found = find_wishes(load_wishes(con), wanted)
         gone = gone_reason(con, wanted)
     if len(found) != 1:

@@ -34,7 +34,7 @@ def command(settings: Settings, repo: str, full: bool, requests: int, style: str
     from index.store import Store
     from index.wishing import report_of, summary_of, sync_into
 
-    path, seed = index_to_write(settings.db)
+    path, seed = index_to_write(settings.db, note)
     try:
         with Store.open_for_writing(path, seed=seed) as store:
             found = sync_into(store, repo, full=full, most_requests=requests, on_wait=say_waiting)
