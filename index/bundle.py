@@ -139,7 +139,8 @@ def _facts(
     for values in rows.fetchall():
         row: dict[str, Any] = dict(zip(columns, values, strict=True))
         row["params"] = [_plain_param(param) for param in row["params"]]
-        row["decorators"] = [plain_code(decorator) for decorator in row["decorators"]]
+        for column in ("decorators", "heuristics"):
+            row[column] = [plain_code(code) for code in row[column]]
         if row["autotune"] is not None:
             configs = json.loads(row["autotune"]["configs"] or "[]")
             row["autotune"]["configs"] = [plain_config(config) for config in configs]

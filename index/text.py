@@ -76,7 +76,13 @@ def normalise(text: str) -> str:
 
 def normalise_phrases(phrases: Iterable[str]) -> str:
     """Return the words of several texts, kept apart from each other by `|`."""
-    return f" {BREAK} ".join(filter(None, map(normalise, phrases)))
+    return f" {BREAK} ".join(filter(None, map(_normalise_again, phrases)))
+
+
+@lru_cache(maxsize=100_000)
+def _normalise_again(phrase: str) -> str:
+    """Return what `normalise` does; phrases are names that many kernels share."""
+    return normalise(phrase)
 
 
 def words(text: str) -> list[str]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,13 @@ from crawler.models import (
     ApiUse,
     Autotune,
     AutotuneConfig,
+    CachedScan,
     Document,
     DocumentKind,
     Param,
     ParamKind,
     RepoStatus,
+    ScanSkip,
 )
 from index.bundle import ABOUT, KERNELS, REPOS, digest_of, read_bundle, write_bundle
 from index.cli import main
@@ -42,6 +43,7 @@ SOFTMAX = kernel(
         configs=(AutotuneConfig(kwargs=(("BLOCK", 64), ("X", f"'{PROSE}'")), options=()),),
     ),
     decorators=(f"triton.autotune(configs=pick({PROSE!r}))", "triton.jit"),
+    heuristics=("EVEN", f"dict(EVEN=lambda args: {PROSE!r})"),
     uses=(ApiUse(name="triton.language.load", guards=(f"flag == {PROSE!r}",)),),
     source=f"@triton.jit\ndef softmax_kernel(n):\n    # {PROSE}\n    pass\n",
 )
@@ -65,16 +67,22 @@ def bundle(db: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def installed(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folders of a user who has just installed the package with this bundle."""
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a user who has nothing yet."""
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("TRITON_INDEX_DB", raising=False)
+    return home
+
+
+@pytest.fixture
+def installed(bundle: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a user who has just installed the package with this bundle."""
     monkeypatch.setattr("index.location.BUNDLE", bundle)
-    yield home
+    return home
 
 
 def parquet(path: Path) -> list[dict[str, Any]]:
@@ -90,6 +98,7 @@ def test_a_bundle_holds_facts_and_no_text_of_others(bundle: Path) -> None:
     assert (found["id"], found["commit"]) == (SOFTMAX.id, FIRST_COMMIT)
     assert found["params"] == [{"name": "n", "kind": "scalar", "default": "len(...)"}]
     assert found["decorators"] == ["triton.autotune(configs=...)", "triton.jit"]
+    assert found["heuristics"] == ["EVEN", "dict(EVEN=...)"]
     configs = json.loads(found["autotune"]["configs"])
     assert configs == [{"kwargs": {"BLOCK": 64, "X": "..."}, "options": {}}]
     assert (repo["name"], repo["location"]) == ("acme/kernels", "acme/kernels")
@@ -198,8 +207,6 @@ def test_facts_of_a_repository_that_cannot_be_crawled_stay(
 def test_facts_of_a_file_that_cannot_be_read_any_more_stay_beside_the_rest(
     bundle: Path, tmp_path: Path
 ) -> None:
-    from crawler.models import ScanSkip
-
     seed = unpacked_bundle(bundle, lambda text: None)
     own = tmp_path / "own.duckdb"
     skip = ScanSkip(path="ops/softmax.py", reason="took too long")
@@ -208,6 +215,17 @@ def test_facts_of_a_file_that_cannot_be_read_any_more_stay_beside_the_rest(
         rows = con.execute("SELECT name, removed_at, ops FROM kernels ORDER BY name").fetchall()
     assert [(name, gone) for name, gone, _ in rows] == [("more", None), ("softmax_kernel", None)]
     assert rows[1][2] == ["softmax"]
+
+
+def test_facts_that_no_scanner_read_keep_no_scan_alive(bundle: Path, tmp_path: Path) -> None:
+    seed = unpacked_bundle(bundle, lambda text: None)
+    own = tmp_path / "own.duckdb"
+    for blob in ("a" * 40, "b" * 40):
+        scan = CachedScan(blob=blob, facts=b"facts")
+        other = crawled(kernel(repo="acme/other"), scans=(scan,), blobs=(blob,), commit=blob)
+        save(own, other, seed=seed)
+    with open_index(own) as con:
+        assert con.execute("SELECT blob FROM scan_cache").fetchall() == [("b" * 40,)]
 
 
 def test_first_runs_at_one_time_make_one_index(bundle: Path, tmp_path: Path) -> None:
