@@ -8,7 +8,7 @@ between would buy nothing for the copies of the index that it costs.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,6 +43,7 @@ from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
+from index.wish_matching import MatchedWish, save_matches
 from index.wish_rows import known_wishes, save_reply, save_wishes
 from index.working import WorkingCopy
 from wishlist.models import KnownWishes, SyncedWishes
@@ -184,6 +185,11 @@ class Store:
         """Remember the comment that answers a wish."""
         with self._transaction() as con:
             save_reply(con, repo, number, comment, _utc(at))
+
+    def save_matches(self, matched: Iterable[MatchedWish]) -> None:
+        """Store which kernels serve which wishes."""
+        with self._transaction() as con:
+            save_matches(con, self._staging, matched)
 
     def _follow_name(self, con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> CrawledRepo:
         """Return the source under the name that it is stored by, which may be its new one."""

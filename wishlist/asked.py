@@ -91,12 +91,17 @@ def _named(words: Iterable[str], vocabulary: OpVocabulary) -> tuple[str, ...]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the words of a text; a token that is one word of the vocabulary stays one (RoPE)."""
+    """Yield the words of a text; a token that is one word of the vocabulary stays one (RoPE).
+
+    So does one that its capitals would part into crumbs (RoI).
+    """
     book = op_vocabulary().book
     for token in re.findall(r"[\w-]+", text):
         whole = token.lower()
         alone = book.read((whole,))
-        yield from (whole,) if alone.strong or alone.plain else words_of(token)
+        words = words_of(token)
+        has_crumbs = token.isalpha() and len(words) > 1 and min(map(len, words)) == 1
+        yield from (whole,) if alone.strong or alone.plain or has_crumbs else words
 
 
 def _completed(

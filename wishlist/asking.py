@@ -15,31 +15,8 @@ from functools import cache, lru_cache
 from crawler.enrich.op_vocabulary import op_vocabulary
 from crawler.enrich.words import Phrase, words_of
 from wishlist.models import Pass, Wish
+from wishlist.vocabulary import wish_vocabulary
 
-# Words of any request, and small words of English: they say nothing of a kernel.
-_POLITE = frozenset(
-    "a able about add added adding all also an and any anyone appreciated are as at available be "
-    "been better both but by can could do does doing dont each efficient either else enhancement "
-    "etc every everything example exist existing exists expose faster feature find fine full fused "
-    "fusion get give good gpu great have hello help hi how i idea if implement implementation "
-    "implemented implementing improve improvement input inputs integrate into is issue it its just "
-    "kernel kernels kind looking love make maybe me missing more most much my need needed needs "
-    "nice no not of one only op operation operator ops optimize optimized or other our output "
-    "outputs performance please port possible proposal provide pytorch question quick rather "
-    "really request requested requesting required rfc same seems shape shapes should simple size "
-    "sizes so some someone something speed speedup style support supported supporting supports "
-    "sure tensor tensors than thank thanks that the their them then there these they thing this "
-    "those too torch triton try two type types up us use used useful usual variant version very "
-    "want wanted wants was we well were what where which whole will wish would write written wrong "
-    "you your".split()
-)
-# What follows these is more exactly what is wanted ...
-_DETAIL = frozenset("including plus using via with without".split())
-# ... and what follows these is where or why it is wanted, hardly what it is.
-_PURPOSE = frozenset(
-    "across after along because before between during for from in inside instead like on over "
-    "since to under when while within".split()
-)
 # How a kernel runs and what it handles are compared as passes, dtypes and hardware.
 _ELSEWHERE = re.compile(
     r"(?:fwd|forward|bwd|backward|backprop|backwards?|gradients?|training|inference|autograd|grads?"
@@ -49,6 +26,8 @@ _ELSEWHERE = re.compile(
     r"|rtx|gfx\d+\w*|gpus?|cpu|xpu|intel|npu|ascend|\d+[a-ce-z]?)"
 )
 HEAD, DETAIL, PURPOSE = 1.0, 0.4, 0.1
+# A word that stands before the name of an op says which one: the rotated of "rotated RoI align".
+MODIFIER = 1.45
 # What a word of little weight in names (`jagged`, `batched`) is worth beside others.
 NOISE_SHARE = 0.3
 # What an op of everyday arithmetic is worth beside one that is not.
@@ -87,8 +66,12 @@ class Asking:
 def asking(wish: Wish) -> Asking:
     """Return what the wish asks for: by its ops, and by the words of its operation or title."""
     text = (wish.operation or wish.title)[:LONGEST]
-    words = tuple(_weighed(text))
-    explained = {place for places in _naming(words) for place in places}
+    words = list(_weighed(text))
+    naming = _naming(words)
+    explained = {place for places in naming for place in places}
+    for before in {places.start - 1 for places in naming} - explained:
+        if before >= 0 and words[before].weight == HEAD:
+            words[before] = replace(words[before], weight=MODIFIER)
     return Asking(
         ops=most_specific(wish.ops),
         words=_once(word for n, word in enumerate(words) if n not in explained and word.weight),
@@ -128,12 +111,13 @@ def stem(word: str) -> str:
 
 def _weighed(text: str) -> Iterator[Word]:
     """Yield the words in order; those of details and purposes weigh less, many nothing at all."""
+    vocabulary = wish_vocabulary()
     weight, has_begun = HEAD, False
     for piece in _PIECE.findall(_plain(text)):
         said = piece.lower()
-        if has_begun and said in _PURPOSE:
+        if has_begun and said in vocabulary.purposes:
             weight = PURPOSE
-        elif has_begun and (said in _DETAIL or said in _MARKS):
+        elif has_begun and (said in vocabulary.details or said in _MARKS):
             weight = min(weight, DETAIL)
         for word in _words(piece):
             share = _share(word)
@@ -168,7 +152,7 @@ def _words(piece: str) -> tuple[str, ...]:
 
 
 def _share(word: str) -> float:
-    if word in _POLITE or word in _PURPOSE or word in _DETAIL or _ELSEWHERE.fullmatch(word):
+    if word in wish_vocabulary().small or _ELSEWHERE.fullmatch(word):
         return 0.0
     return NOISE_SHARE if word in op_vocabulary().book.noise else 1.0
 
@@ -203,13 +187,11 @@ def _phrases(words: Sequence[Word]) -> Iterator[tuple[Phrase, range]]:
 def _phrase(texts: tuple[str, ...]) -> Phrase | None:
     """Return the phrase that these words are, None if they are none or more than one."""
     joined = "".join(texts)
-    for spelling in (texts, (*texts[:-1], texts[-1].removesuffix("s"))):
-        reading = op_vocabulary().book.read(spelling)
+    spellings = {joined, joined.removesuffix("s"), joined.rstrip("0123456789")}
+    for read in (texts, (*texts[:-1], texts[-1].removesuffix("s"))):
+        reading = op_vocabulary().book.read(read)
         for phrase in (*reading.strong, *reading.plain):
-            said = phrase.text.replace(" ", "")
-            if len(texts) == 1 or joined.removesuffix("s").rstrip("0123456789") == said.rstrip(
-                "0123456789"
-            ):
+            if len(texts) == 1 or phrase.text.replace(" ", "") in spellings:
                 return phrase
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from crawler.enrich.words import backward_words
-from wishlist.answers import read_dtypes, read_features
+from wishlist.answers import read_dtypes, read_features, read_passes
 from wishlist.asked import ops_asked_for
 from wishlist.form import WishForm, parse_form
 from wishlist.issues import Issue
@@ -36,6 +36,12 @@ _KERNEL_ID = re.compile(
     r"[A-Za-z_]\w{0,99}(?:\.(?:\w{1,99}|<locals>)){0,9}(?:#\d+)?)"
 )
 _MOST_CLOSED = 50
+# A backward pass that is asked for beside the forward one.
+_BESIDES = re.compile(
+    r"(?:\b(?:with|and|plus|including)|[+&])\s+(?:(?:its?|a|the|also)\s+)?"
+    r"(?:backwards?|bwd|backprop|gradients?)\b",
+    re.IGNORECASE,
+)
 
 
 def read_wish(issue: Issue) -> IssueWish | WishSkip:
@@ -129,8 +135,11 @@ def _why_none(issue: Issue, ops: tuple[str, ...], kinds: frozenset[LabelKind]) -
 
 
 def _spoken_passes(text: str) -> tuple[Pass, ...]:
-    """Return the pass that a title speaks of: a backward is said, a forward goes without saying."""
-    return (Pass.BACKWARD,) if backward_words(text) else ()
+    """Return the passes that a title speaks of; `softmax with backward` is both of them."""
+    found, _ = read_passes(text)
+    if not found and backward_words(text):
+        found = (Pass.BACKWARD,)
+    return tuple(Pass) if found == (Pass.BACKWARD,) and _BESIDES.search(text) else found
 
 
 def _free_text(form: WishForm) -> str | None:

@@ -56,6 +56,10 @@ class WishVocabulary:
     features: Mapping[str, str]
     issue_labels: Mapping[str, LabelKind]
     asking: frozenset[str]
+    small: frozenset[str]
+    """Words that tell no kernel from another, those of `asking`, `details` and `purposes` too."""
+    details: frozenset[str]
+    purposes: frozenset[str]
 
 
 class _FieldEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +69,9 @@ class _FieldEntry(msgspec.Struct, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     asking: tuple[str, ...]
+    small: tuple[str, ...]
+    details: tuple[str, ...]
+    purposes: tuple[str, ...]
     fields: dict[Field, _FieldEntry]
     passes: dict[str, tuple[str, ...]]
     hardware: dict[str, tuple[str, ...]]
@@ -102,6 +109,9 @@ def wish_vocabulary() -> WishVocabulary:
         features=_inverse(file.features),
         issue_labels=_inverse(file.labels),
         asking=frozenset(file.asking),
+        small=frozenset((*file.asking, *file.small, *file.details, *file.purposes)),
+        details=frozenset(file.details),
+        purposes=frozenset(file.purposes),
     )
 
 

@@ -26,6 +26,7 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
     from index.database import open_index
     from index.gaps import list_gaps
     from index.location import index_to_read
+    from index.wishes import load_wishes
 
     with open_index(index_to_read(settings.db)) as con:
-        print_table(list_gaps(con, ()).first(limit), style, columns=SHOWN)
+        print_table(list_gaps(con, load_wishes(con)).first(limit), style, columns=SHOWN)

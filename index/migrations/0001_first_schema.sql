@@ -222,7 +222,8 @@ CREATE TABLE wish_matches (
     repo VARCHAR NOT NULL,
     number INTEGER NOT NULL,
     matches STRUCT(id VARCHAR, score DOUBLE, reason VARCHAR)[] NOT NULL,
-    matched_at TIMESTAMP NOT NULL
+    matched_at TIMESTAMP NOT NULL,
+    served_at TIMESTAMP             -- when it was first found that a kernel exists; said once
 );
 
 -- The one comment that answers a wish.

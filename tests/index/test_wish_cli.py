@@ -141,7 +141,8 @@ def with_match(wish_cli: WishCli, score: float = 0.9, number: int = 1) -> str:
     with Store.open_for_writing(wish_cli.db) as store, store._transaction() as con:
         con.execute("DELETE FROM wish_matches")
         con.execute(
-            "INSERT INTO wish_matches VALUES (?, ?, [{id: ?, score: ?, reason: ?}], ?)",
+            "INSERT INTO wish_matches (repo, number, matches, matched_at) "
+            "VALUES (?, ?, [{id: ?, score: ?, reason: ?}], ?)",
             [REPO, number, one.id, score, "forward only; MIT", datetime(2026, 1, 1)],
         )
     return one.id

@@ -75,7 +75,7 @@ def match_all(db: Path) -> None:
     """Let every wish be served by one kernel, for a reason that holds its title."""
     with Store.open_for_writing(db) as store, store._transaction() as con:
         con.execute(
-            "INSERT INTO wish_matches SELECT repo, number, "
+            "INSERT INTO wish_matches (repo, number, matches, matched_at) SELECT repo, number, "
             "[{id: (SELECT id FROM kernels), score: 0.9, reason: 'for ' || title}], now() "
             "FROM wishes"
         )

@@ -8,6 +8,7 @@ WISH_COMMANDS = {
     "sync": "Follow the issues of a repository.",
     "list": "List the wishes, the most wanted first.",
     "show": "Show all that is known of one wish.",
+    "match": "Hold the wishes against the index.",
     "reply": "Answer wishes with the kernels that may serve them.",
 }
 
