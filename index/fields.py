@@ -1,4 +1,4 @@
-"""The kernel record, field by field: what every command shows, and what the README says of it."""
+"""The records, field by field: what every command shows, and what the README says of it."""
 
 from __future__ import annotations
 
@@ -52,3 +52,22 @@ KERNEL_FIELDS = {
     "verified": "null, or the result of verification with GPU and versions",
 }
 """What each field means, in the order of the view's columns and of the JSON's keys."""
+
+WISH_FIELDS = {
+    "number": "of the issue",
+    "url": "where it is",
+    "title": "as written",
+    "ops": "operators that it is for, in words of the kernels' `ops`",
+    "status": "`open`, `claimed`, `in_progress`, `fulfilled`, `declined` or `duplicate`",
+    "votes": "people who want it besides who asked first, those of its duplicates included",
+    "passes": "`forward`, `backward`; empty when it does not say",
+    "dtypes": "in words of the kernels' `dtypes`",
+    "hardware": "families of accelerators; empty for any",
+    "reference": "PyTorch code that computes it, or null",
+    "created_at": "when it was asked (UTC)",
+    "updated_at": "when the issue was last touched",
+    "priority": "what speaks for serving it next; 0 when it is settled",
+    "matches": "list of `{id, score, reason}`, the best kernel first; score is 0 to 1",
+    "duplicate_of": "number of the wish that it repeats, or null",
+}
+"""What each field of a wish means, in the order of the JSON's keys."""

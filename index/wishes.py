@@ -12,27 +12,12 @@ import msgspec
 
 from index.errors import QueryError
 from index.export import export_table
+from index.fields import WISH_FIELDS
 from index.table import Table
 from wishlist.demand import priority
 from wishlist.models import EXISTS_SCORE, Wish, WishStatus
 
-RECORD = (
-    "number",
-    "url",
-    "title",
-    "ops",
-    "status",
-    "votes",
-    "passes",
-    "dtypes",
-    "hardware",
-    "reference",
-    "created_at",
-    "updated_at",
-    "priority",
-    "matches",
-    "duplicate_of",
-)
+RECORD = tuple(WISH_FIELDS)
 """The record that is listed of a wish; see `wishlist.models.Wish`."""
 BOARD = ("priority", "title", "votes", "status", "answer", "ops", "url")
 """What a page shows of the list."""

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from wishlist.issues import Comment
-from wishlist.markdown import LONGEST_BODY, prose
+from wishlist.markdown import prose
 from wishlist.models import IssueWish, WishStatus
 
+# Characters of a comment; who wants something says so early.
+_LONGEST = 4_000
 _YEAR = 365.25 * 24 * 3600
 # Somebody is at it: half of what it would be worth to begin.
 _UNDER_WAY = frozenset({WishStatus.CLAIMED, WishStatus.IN_PROGRESS})
@@ -33,7 +35,7 @@ _DECLINES = re.compile(
 
 def asks_again(text: str) -> bool:
     """Tell whether the author of a comment wants this too; quotes and code are not theirs."""
-    own = prose(text[:LONGEST_BODY]).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    own = prose(text[:_LONGEST]).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return _ASKS.search(own) is not None and _DECLINES.search(own) is None
 
 

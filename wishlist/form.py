@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,10 +28,6 @@ _LONGEST = {
     Field.WHY: 8_000,
 }
 _LONGEST_HEADING = 60
-# `**Operation**: softmax`, as people write who know the form and do not use it.
-_LABELLED = re.compile(
-    r"\s*(?:[-*+]\s+)?(?:\*\*|__)?([^:*_\n]{2,40}?)(?:\*\*|__)?\s*:\s*(?:\*\*|__)?(.*)"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +156,27 @@ def _labelled_lines(text: str, notes: list[WishNote]) -> tuple[dict[Field, str],
     code = code_lines(text)
     current = rest
     for number, line in enumerate(text.split("\n")):
-        match = _LABELLED.fullmatch(line) if number not in code else None
-        field = wish_vocabulary().headings.get(fold(match[1])) if match else None
-        if match is None or field is None:
+        label, answer = _split_label("" if number in code else line)
+        field = wish_vocabulary().headings.get(fold(label))
+        if field is None:
             if not line.strip() and any(map(str.strip, current)):
                 current = rest
             current.append(line)
         elif field in answers:
-            notes.append(WishNote(field=field, reason=f"a second line {match[1]!r} is left out"))
+            notes.append(WishNote(field=field, reason=f"a second line {label!r} is left out"))
             current = []
         else:
-            current = answers[field] = [match[2]]
+            current = answers[field] = [answer]
     found = {field: "\n".join(lines).strip() for field, lines in answers.items()}
     return found, "\n".join(rest).strip()
+
+
+def _split_label(line: str) -> tuple[str, str]:
+    """Return label and answer of `- **Operation**: softmax`, as people write without the form."""
+    label, colon, answer = line.partition(":")
+    if not colon or len(label) > _LONGEST_HEADING:
+        return "", ""
+    return label.strip("-*+_ \t"), answer.strip("*_ \t")
 
 
 def _text(given: Mapping[Field, str], field: Field, notes: list[WishNote]) -> str | None:

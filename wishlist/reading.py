@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from crawler.enrich.words import backward_words
 from wishlist.answers import read_dtypes, read_features, read_passes
@@ -36,6 +37,7 @@ _KERNEL_ID = re.compile(
     r"[A-Za-z_]\w{0,99}(?:\.(?:\w{1,99}|<locals>)){0,9}(?:#\d+)?)"
 )
 _MOST_CLOSED = 50
+_MOST_NOTES = 50
 # A backward pass that is asked for beside the forward one.
 _BESIDES = re.compile(
     r"(?:\b(?:with|and|plus|including)|[+&])\s+(?:(?:its?|a|the|also)\s+)?"
@@ -90,7 +92,7 @@ def read_wish(issue: Issue) -> IssueWish | WishSkip:
         offers_help=form.offers_help,
         wanting=issue.wanting,
         n_comments=issue.n_comments,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=_bounded(notes),
     )
 
 
@@ -140,6 +142,14 @@ def _spoken_passes(text: str) -> tuple[Pass, ...]:
     if not found and backward_words(text):
         found = (Pass.BACKWARD,)
     return tuple(Pass) if found == (Pass.BACKWARD,) and _BESIDES.search(text) else found
+
+
+def _bounded(notes: Iterable[WishNote]) -> tuple[WishNote, ...]:
+    found = tuple(dict.fromkeys(notes))
+    if len(found) <= _MOST_NOTES:
+        return found
+    more = f"{len(found) - _MOST_NOTES} more parts could not be read"
+    return (*found[:_MOST_NOTES], WishNote(field="body", reason=more))
 
 
 def _free_text(form: WishForm) -> str | None:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.wishlist.samples import issue
+from tests.wishlist.written import rendered
+from wishlist.demand import asks_again
+from wishlist.models import IssueWish, Pass, WishSkip
+from wishlist.reading import read_pull, read_wish
+
+HOSTILE = {
+    "a line of blanks": " " * 65_000,
+    "words that ask": "i need " * 9_000,
+    "words that begin to ask": "would be " * 7_000 + "would" + " " * 9_000,
+    "commas": "### Operation\n\nx\n\n### Data types\n\n" + "," * 60_000,
+    "unknown answers": "### Operation\n\nx\n\n### Hardware\n\n" + "a," * 30_000,
+    "unknown headings": "### Operation\n\nx\n\n### Why\n\n"
+    + "".join(f"### h{n}\n\n" for n in range(7_000)),
+    "ids of kernels": "a/b:c " * 10_000,
+    "references": "closes octo/" * 5_000,
+    "dots": "a." * 30_000,
+    "letters that unfold": "### \ufdfa" + "\ufdfa" * 20_000,
+    "quotes": ">" * 60_000,
+    "lists": "- " * 30_000,
+    "comments without end": "<!--" * 15_000,
+    "comments and fences": "<!-- -->\n\n```\n-->\n```\n" * 2_800,
+    "backticks of many lengths": "".join("`" * (n % 200 + 1) + "a" for n in range(600)),
+    "brackets": "[" * 60_000,
+    "headings": "#\n" * 30_000,
+    "comments across paragraphs": "x <!--\n\n" * 7_000 + "-->",
+    "link definitions": "[a]: b\n" * 8_000,
+    "tags": "<a " * 20_000,
+    "HTML that hides": "<div> <!--\n\n" * 4_500,
+    "emphasis": "*a_" * 20_000,
+    "one long word": "a" * 65_536,
+    "emoji": "🚀" * 16_000,
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_no_body_takes_long(body: str) -> None:
+    began = time.perf_counter()
+    read = read_wish(issue(body=body, labels=("kernel-request",)))
+    read_pull(issue(body=body, is_pull=True))
+    asks_again(body)
+    assert isinstance(read, IssueWish)
+    assert len(read.notes) <= 60
+    assert time.perf_counter() - began < 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=300), st.text(max_size=2_000))
+def test_whatever_is_written_ends_as_a_wish_or_a_skip(title: str, body: str) -> None:
+    for text in (body, rendered(operation=body, passes=title, dtypes=body, hardware=title)):
+        assert isinstance(read_wish(issue(title=title or "x", body=text)), IssueWish | WishSkip)
+
+
+def test_what_a_title_and_the_text_tell_beside_the_form() -> None:
+    body = "We run it with bf16 and varlen inputs on half of our GPUs."
+    read = read_wish(issue(title="Need causal attention backward", body=body))
+    assert isinstance(read, IssueWish)
+    assert (read.ops, read.passes) == (("attention",), (Pass.BACKWARD,))
+    assert (read.dtypes, read.features) == (("bfloat16",), ("causal", "variable_length"))
+    assert read.why == body
+
+
+def test_the_form_says_more_than_the_title() -> None:
+    body = rendered(operation="softmax", passes="forward", dtypes="float32")
+    read = read_wish(issue(title="[Wish] fp8 attention backward", body=body))
+    assert isinstance(read, IssueWish)
+    assert (read.ops, read.passes, read.dtypes) == (("softmax",), (Pass.FORWARD,), ("float32",))
