@@ -73,6 +73,32 @@ def parse_sources(words: Iterable[str]) -> tuple[SourceRepo, ...]:
     return tuple(found.values())
 
 
+def as_listed(
+    sources: Iterable[SourceRepo], listed: Iterable[SourceRepo]
+) -> tuple[SourceRepo, ...]:
+    """Return the sources with what the list says of those that are on it.
+
+    A repository is read alike whether it is named alone or with all others: its kernels would
+    come and go otherwise.
+    """
+    entries = {entry.name.casefold(): entry for entry in listed}
+
+    def completed(source: SourceRepo) -> SourceRepo:
+        entry = entries.get(source.name.casefold(), source)
+        return replace(
+            source,
+            group=entry.group,
+            note=entry.note,
+            include=entry.include,
+            exclude=entry.exclude,
+            marks=entry.marks,
+            fork_of=entry.fork_of,
+            formerly=entry.formerly,
+        )
+
+    return tuple(map(completed, sources))
+
+
 def source_word(source: SourceRepo) -> str:
     """Return the SOURCE word that names this source again, without its version or ref."""
     return source.name if source.path is None else f"{source.name}={source.path}"

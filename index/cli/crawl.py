@@ -65,12 +65,12 @@ def command(
 
 
 def _sources(words: tuple[str, ...], listed: Path | None) -> tuple[SourceRepo, ...]:
-    from crawler.sources import listed_sources, load_sources, parse_sources
+    from crawler.sources import as_listed, listed_sources, load_sources, parse_sources
 
     if words and listed is not None:
         raise click.UsageError("give SOURCE words or --sources FILE, not both")
-    if words:
-        return parse_sources(words)
+    named = parse_sources(words)
     if listed is None:
         listed = HERE if HERE.exists() else listed_sources()
-    return load_sources(listed)
+    entries = load_sources(listed)
+    return as_listed(named, entries) if words else entries

@@ -9,7 +9,7 @@ import pytest
 from crawler.errors import SnapshotError, SourceError
 from crawler.models import SourceKind, SourceRepo
 from crawler.snapshot import open_snapshot
-from crawler.sources import load_sources, parse_source, parse_sources, source_word
+from crawler.sources import as_listed, load_sources, parse_source, parse_sources, source_word
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -312,6 +312,24 @@ def test_a_malformed_list_names_file_entry_and_field(tmp_path: Path, text: str, 
     assert says in str(error.value)
     assert str(error.value).isprintable()
     assert "s3cret" not in str(error.value)
+
+
+def test_what_is_on_the_list_is_read_as_the_list_says(tmp_path: Path) -> None:
+    path = tmp_path / "sources.toml"
+    path.write_text(
+        '[[repo]]\nname = "acme/kernels"\nmarks = ["generated"]\nfork_of = "big/kernels"\n'
+        'include = ["/ops/"]\nexclude = ["/ops/old/"]\n'
+    )
+    words = [f"Acme/Kernels={tmp_path}", "other/kernels"]
+    clone, other = as_listed(parse_sources(words), load_sources(path))
+    assert (clone.name, clone.path) == ("Acme/Kernels", tmp_path)
+    assert clone.marks == ("generated", "fork_of")
+    assert (clone.fork_of, clone.include, clone.exclude) == (
+        "big/kernels",
+        ("/ops/",),
+        ("/ops/old/",),
+    )
+    assert other == parse_source("other/kernels")
 
 
 def test_a_list_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
