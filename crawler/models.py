@@ -326,7 +326,8 @@ class CrawledRepo:
     is_history_due: bool = False
     """Whether histories are missing because something failed."""
     marks: tuple[str, ...] = ()
-    """Those of its entry in the list of sources."""
+    fork_of: str | None = None
+    """These two as in its entry in the list of sources."""
     blobs: tuple[str, ...] = ()
     """Blob ids of every file that was scanned or whose cached scan was used; scans of blobs that
     no source holds any more are dropped from the cache."""

@@ -45,7 +45,11 @@ from crawler.snapshot.select import is_metadata, is_source
 MAX_DOCUMENTS = 500
 MAX_DOCUMENT_BYTES = 128 << 10
 
-_TELLING = re.compile(r"licen[cs]e|spdx|copyright|generated", re.IGNORECASE)
+_TELLING = re.compile(
+    r"licen[cs]e|spdx|copyright|generated|github\.com|credit"
+    r"|\b(?:adapted|adopted|borrowed|copied|derived|modified|ported|taken|based)\b",
+    re.IGNORECASE,
+)
 """What a head must mention to be kept: nothing else is asked of it."""
 
 Progress = Callable[[str, int, int], None]

@@ -97,6 +97,7 @@ class _Crawler:
             status=RepoStatus.FAILED,
             scanner_version=scanner_version(source),
             marks=source.marks,
+            fork_of=source.fork_of,
         )
         try:
             known = _find_known(source, self.known)

@@ -29,6 +29,11 @@ _TYPES = {
     "reasons": "STRUCT(field VARCHAR, reason VARCHAR)[]",
 }
 
+# Those of copies are told later, by all kernels together (`index.copies`).
+_REASONS = (
+    "list_concat(e.reasons, list_filter(coalesce(k.reasons, []), lambda r: r.field = 'origin'))"
+)
+
 
 def save_documents(con: duckdb.DuckDBPyConnection, staging: Staging, crawled: CrawledRepo) -> None:
     """Store what a source says of itself, and note that its kernels are to be enriched anew."""
@@ -41,9 +46,19 @@ def save_documents(con: duckdb.DuckDBPyConnection, staging: Staging, crawled: Cr
     staging.load("staged_documents", rows, columns)
     con.execute("DELETE FROM documents WHERE repo = ?", [name])
     con.execute("INSERT INTO documents SELECT ?, * FROM staged_documents", [name])
+    con.execute("UPDATE repos SET enriched_by = NULL WHERE name = ?", [name])
+
+
+def save_marks(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> None:
+    """Store what the list of sources says of a source; its kernels are enriched by that."""
     con.execute(
-        "UPDATE repos SET marks = ?, enriched_by = NULL WHERE name = ?",
-        [[clean_text(mark) for mark in crawled.marks], name],
+        "UPDATE repos SET marks = $marks, fork_of = $fork_of, enriched_by = NULL "
+        "WHERE name = $name AND (marks, fork_of) IS DISTINCT FROM ($marks, $fork_of)",
+        {
+            "name": clean_text(crawled.name),
+            "marks": [clean_text(mark) for mark in crawled.marks],
+            "fork_of": crawled.fork_of and clean_text(crawled.fork_of),
+        },
     )
 
 
@@ -69,13 +84,13 @@ def enrich_stale(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def _apply(con: duckdb.DuckDBPyConnection) -> int:
     """Write what differs; return how many kernels that were."""
-    columns = (*_ENRICHED, "reasons")
-    old = ", ".join(f'k."{name}"' for name in columns)
-    new = ", ".join(f'e."{name}"' for name in columns)
-    values = ", ".join(f'"{name}" = e."{name}"' for name in columns)
+    new = {name: f'e."{name}"' for name in _ENRICHED} | {"reasons": _REASONS}
+    old = ", ".join(f'k."{name}"' for name in new)
+    found = ", ".join(new.values())
+    values = ", ".join(f'"{name}" = {value}' for name, value in new.items())
     row = con.execute(
         f"UPDATE kernel_rows AS k SET {values} "
-        f"FROM enriched AS e WHERE k.id = e.id AND row({old}) IS DISTINCT FROM row({new})"
+        f"FROM enriched AS e WHERE k.id = e.id AND row({old}) IS DISTINCT FROM row({found})"
     ).fetchone()
     return 0 if row is None else int(row[0])
 

@@ -33,6 +33,11 @@ DEVICE_FUNCTION_SHARE = 0.7
 UNKNOWN_ROLE_SHARE = 0.9
 TEST_SHARE = 0.5
 GENERATED_SHARE = 0.7
+# Of a fork or a collection of copies: what is found there is mostly found elsewhere.
+COPIER_SHARE = 0.7
+# Of a group of copies the original is shown, unless another answers so much better that the
+# original has this share of its score or less.
+ORIGIN_SHARE = 0.6
 
 
 class Sort(StrEnum):
@@ -64,17 +69,21 @@ def search(
     filters: Filters | None = None,
     sort: Sort = Sort.RELEVANCE,
     limit: int | None = None,
+    copies: bool = False,
 ) -> Found:
     """Return the kernels that answer the query; an empty one asks for all that pass the filters.
 
-    Equal ones come in the order of their stars, then of their ids.
+    Of kernels that are copies of each other only one is among them, the original where it answers
+    too, unless `copies` are asked for. Equal ones come in the order of their stars, then of their
+    ids.
 
     Raises:
         QueryError: a filter is malformed.
     """
     where, values = condition(con, filters or Filters())
-    order = f"ORDER BY {_ORDERS[sort]} LIMIT $limit"
-    values["limit"] = limit
+    one_each = "" if copies else _ONE_OF_EACH_GROUP
+    order = f"{one_each} ORDER BY {_ORDERS[sort]} LIMIT $limit"
+    values |= {"limit": limit} | ({} if copies else {"origin_share": ORIGIN_SHARE})
     if not query.strip():
         rows = con.execute(f"{_ALL} WHERE {where} {order}", values).fetchall()
         return Found(ids=tuple(id for (id,) in rows))
@@ -117,6 +126,7 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "unknown_role_share": UNKNOWN_ROLE_SHARE,
         "test_share": TEST_SHARE,
         "generated_share": GENERATED_SHARE,
+        "copier_share": COPIER_SHARE,
     }
 
 
@@ -133,6 +143,14 @@ _ORDERS = {
     Sort.RECENT: "k.first_seen DESC, score DESC, k.stars DESC NULLS LAST, k.id",
     Sort.NAME: "lower(k.name), k.name, k.stars DESC NULLS LAST, k.id",
 }
+
+_ONE_OF_EACH_GROUP = """
+QUALIFY row_number() OVER (
+    PARTITION BY coalesce(k.clone_group, k.id)
+    ORDER BY score * CASE WHEN k.id = k.origin THEN 1 / $origin_share ELSE 1 END DESC,
+        k.id = k.origin DESC, k.stars DESC NULLS LAST, k.id
+) = 1
+"""
 
 _ALL = """
 SELECT k.id FROM (SELECT *, CASE role
@@ -174,7 +192,9 @@ FROM (
         * CASE role WHEN 'device_function' THEN $device_function_share
             WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
         * CASE WHEN is_test THEN $test_share ELSE 1 END
-        * CASE WHEN is_generated THEN $generated_share ELSE 1 END AS score
+        * CASE WHEN is_generated THEN $generated_share ELSE 1 END
+        * CASE WHEN repo IN (SELECT name FROM repos WHERE len(marks) > 0)
+            THEN $copier_share ELSE 1 END AS score
     FROM kernel JOIN search_documents AS d USING (num) JOIN kernels ON kernels.id = d.id
 ) AS k
 """

@@ -28,6 +28,7 @@ from crawler.models import (
     ScanSkip,
 )
 from index.bookkeeping import (
+    SEEN,
     WHOLE,
     decode_state,
     drop_unused_scans,
@@ -36,8 +37,9 @@ from index.bookkeeping import (
     save_report,
     scanner_of,
 )
+from index.copies import refresh_copies
 from index.database import storage_errors
-from index.enriching import enrich_stale, save_documents
+from index.enriching import enrich_stale, save_documents, save_marks
 from index.histories import save_histories
 from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
@@ -153,6 +155,8 @@ class Store:
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
             save_repo(con, crawled, _utc(run.started_at))
+            if crawled.status in SEEN:
+                save_marks(con, crawled)
             if crawled.status in WHOLE:
                 save_documents(con, self._staging, crawled)
                 save_histories(con, self._staging, crawled)
@@ -230,6 +234,7 @@ class Store:
         with self._transaction() as con:
             drop_unused_scans(con)
             enrich_stale(con, self._staging)
+            refresh_copies(con, self._staging)
             refresh_search(con, self._staging)
         self._copy.publish()
 

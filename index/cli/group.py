@@ -15,6 +15,7 @@ COMMANDS = {
     "crawl": "Scan sources into the index.",
     "search": "Find kernels, the likeliest first.",
     "show": "Show all that is known of one kernel.",
+    "similar": "List the copies of one kernel, the likely original first.",
     "repos": "List the indexed sources.",
     "tags": "List the tags and how many kernels carry them.",
     "stats": "Count what is indexed.",

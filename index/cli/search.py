@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from index.search import Found
 
 # What a person sees of each kernel, as far as it is known.
-SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "verified", "summary")
+SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "n_copies", "verified", "summary")
 
 
 def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
@@ -40,6 +40,9 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
 @click.option("--has-backward", is_flag=True, help="Has a backward kernel.")
 @click.option("--include-tests", is_flag=True, help="Tests too.")
 @click.option(
+    "--copies", is_flag=True, help="All copies of a kernel, not just the likely original."
+)
+@click.option(
     "--sort",
     type=click.Choice(["relevance", "stars", "recent", "name"]),
     default="relevance",
@@ -55,6 +58,7 @@ def command(
     sort: str,
     limit: int | None,
     style: str,
+    copies: bool,
     **filters: Any,
 ) -> int:
     """Find kernels, the likeliest first.
@@ -74,7 +78,9 @@ def command(
     chosen = Filters(**filters)
     columns = (*SHOWN, "permalink") if style == "md" else SHOWN
     with open_index(index_to_read(settings.db, note)) as con:
-        found = search(con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit)
+        found = search(
+            con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit, copies=copies
+        )
         shown = columns if style in ("table", "md") else KERNEL_COLUMNS
         kernels = fetch_kernels(con, found.ids, shown)
     if found.ids or style != "table":

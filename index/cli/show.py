@@ -35,7 +35,7 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
         kernel = None if found.id is None else show_kernel(con, found.id, source=source)
         reasons = () if found.id is None else fetch_reasons(con, found.id)
     if kernel is None:
-        return _no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
+        return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
     (record,) = kernel.records()
     is_without_code = source and record["source"] is None
     if not is_without_code or style != "table":
@@ -66,7 +66,7 @@ def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source
         emit(lambda out: out.write(kernel_card(record, reasons)))
 
 
-def _no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:
+def no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:
     """Say which kernels may have been meant."""
     from index.cli.output import note
     from index.lookup import MOST_NAMED

@@ -16,6 +16,7 @@ CREATE TABLE repos (
     error VARCHAR,
     former_names VARCHAR[] NOT NULL DEFAULT [], -- under which it is known too
     marks VARCHAR[] NOT NULL DEFAULT [],        -- of its entry in the list of sources
+    fork_of VARCHAR,                            -- likewise
     enriched_by VARCHAR,            -- the rules that its kernels were last enriched by
     is_history_due BOOLEAN NOT NULL DEFAULT false, -- asking for histories failed
     stars INTEGER,
@@ -242,6 +243,21 @@ CREATE TABLE wish_sync (
     swept_at TIMESTAMP,             -- null: every issue is to be listed
     rules VARCHAR NOT NULL,
     former_names VARCHAR[] NOT NULL
+);
+
+-- Of each live kernel, what its copies are told by. Null: its text was not understood.
+CREATE TABLE fingerprints (
+    id VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,          -- digest of what it was made of
+    version VARCHAR NOT NULL,       -- of the rules that made it
+    code VARCHAR,                   -- equal for functions that are equal after renaming
+    callees VARCHAR[],              -- names that the code leaves open
+    size INTEGER,
+    steps VARCHAR[],                -- what it does to values
+    optional_steps VARCHAR[],
+    sketch BLOB,                    -- of its text, 32-bit little-endian numbers
+    flow BLOB,                      -- likewise of its steps with their operands
+    whole VARCHAR                   -- the code with that of all it calls, of those with copies
 );
 
 -- What follows is derived from kernel_rows and made anew whenever they change.

@@ -117,7 +117,7 @@ def test_what_of_a_kernel_is_in_a_bundle_is_decided_column_by_column(bundle: Pat
     )
     assert set(repos) == set(
         "name location status commit version first_crawled_at last_crawled_at last_seen_at "
-        "files_seen files_parsed kernels former_names marks stars license forks topics "
+        "files_seen files_parsed kernels former_names marks fork_of stars license forks topics "
         "github_id".split()
     )
 

@@ -85,7 +85,7 @@ def test_help_tells_what_each_command_tells_of_itself(library: Cli) -> None:
     assert library("--help") == 0
     context = triton_index.make_context("triton-index", [], resilient_parsing=True)
     for name, text in COMMANDS.items():
-        assert f"  {name:<7} {text}" in library.out
+        assert f"  {name:<8} {text}" in library.out
         command = triton_index.get_command(context, name)
         assert command is not None
         assert command.help is not None
@@ -100,7 +100,7 @@ def test_version(library: Cli) -> None:
 def test_search_prints_what_it_found(library: Cli) -> None:
     assert library("search", "soft", "max") == 0
     head, line = library.out.splitlines()
-    assert head.split() == ["id", "role", "ops", "triton_min", "summary"]
+    assert head.split() == ["id", "role", "ops", "triton_min", "n_copies", "summary"]
     assert line.startswith("acme/kernels:ops/softmax.py::softmax_kernel  kernel")
     assert library.err == ""
 

@@ -164,13 +164,13 @@ def test_a_failure_does_not_count_as_seen(db: Path) -> None:
 
 
 def test_names_that_other_kernels_refer_to_follow(db: Path) -> None:
-    save(db, crawled(kernel("fwd", repo=OLD)), crawled(kernel("copy", repo="other/copy")))
+    save(db, crawled(kernel("fwd", repo=OLD)), crawled(kernel("bwd", repo="other/bwd")))
     with duckdb.connect(db) as con:
         con.execute(
-            "UPDATE kernel_rows SET origin = 'old/name:ops/add.py::fwd' WHERE name = 'copy'"
+            "UPDATE kernel_rows SET forward = 'old/name:ops/add.py::fwd' WHERE name = 'bwd'"
         )
     save(db, crawled(name=NEW, status=RepoStatus.UNCHANGED, renamed_from=OLD))
-    assert column(db, "SELECT origin FROM kernels WHERE name = 'copy'") == [
+    assert column(db, "SELECT forward FROM kernels WHERE name = 'bwd'") == [
         "new/name:ops/add.py::fwd"
     ]
     with open_index(db) as con:

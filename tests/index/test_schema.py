@@ -29,6 +29,7 @@ TABLES = {
     "changes",
     "documents",
     "file_history",
+    "fingerprints",
     "kernel_rows",
     "meta",
     "repo_blobs",
@@ -98,7 +99,8 @@ def test_what_nothing_fills_yet_is_null_or_empty(db: Path) -> None:
     save(db, crawled(kernel()))
     with duckdb.connect(db, read_only=True) as con:
         (record,) = con.execute("SELECT * FROM kernels").fetchall()
-    known = {*RECORD_FIELDS, *(f.name for f in fields(Enrichment)), "first_seen", "last_seen"}
+    worked_out = {*(f.name for f in fields(Enrichment)), "n_copies"}
+    known = {*RECORD_FIELDS, *worked_out, "first_seen", "last_seen"}
     unfilled = {k: v for k, v in zip(PROMISED, record, strict=True) if k not in known}
     assert set(map(str, unfilled.values())) == {"None", "[]"}
 

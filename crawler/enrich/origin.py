@@ -1,0 +1,180 @@
+"""Which of several copies is likely the original, and why. Pure.
+
+What is surest speaks first, and each rule only narrows down what those before it left: copies that
+say whose they are, repositories that are known to copy, tests and what a machine wrote, dates, and
+at last how well a project is known. The reason names the rule that decided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from crawler.enrich.credits import NOBODY, Credits
+
+MAX_REASONS = 2
+
+COPYING_MARKS = frozenset({"generated", "vendored"})
+"""Of repositories in which nothing is taken for an original, unless nobody else has it."""
+
+_THIRD_PARTY = re.compile(
+    r"(?:^|/)_?(?:third_?party|3rd_?party|vendor(?:ed)?|external|extern|submodules)(?:/|$)",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(r"(?:^|/)(?:examples?|benchmarks?|bench|docs?|notebooks?|demos?)(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of a kernel that may be the original of others.
+
+    `marks` are those of its repository; `home` is the repository of the copyright holder that its
+    file names, where that is another; `credited` counts the other repositories of the index that
+    name its own or the one that it was forked from.
+    """
+
+    id: str
+    repo: str
+    path: str
+    marks: frozenset[str] = frozenset()
+    fork_of: str | None = None
+    is_test: bool = False
+    is_generated: bool = False
+    stars: int | None = None
+    first_commit_at: datetime | None = None
+    credits: Credits = NOBODY
+    home: str | None = None
+    credited: int = 0
+
+    @property
+    def is_package(self) -> bool:
+        """Whether its source is a package and no repository."""
+        return self.repo.startswith("pypi:")
+
+    def owes(self, other: Standing) -> bool:
+        """Tell whether its file says that it is from the other's repository."""
+        if other.repo == self.repo:
+            return False
+        if other.repo in (self.fork_of, self.home) or self.credits.names(other.repo):
+            return True
+        # Where the original itself is not indexed, its fork stands for it.
+        return other.fork_of not in (None, self.fork_of) and self.credits.names(other.fork_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The likely original, and why it and none of the others."""
+
+    id: str
+    reason: str
+
+
+def find_origin(members: Sequence[Standing]) -> Origin:
+    """Return the likely original of kernels that are copies of each other."""
+    left = sorted(members, key=lambda member: member.id)
+    reasons: list[str] = []
+    for rule in _RULES:
+        kept, reason = rule(left)
+        if kept and len(kept) < len(left):
+            if rule is not _highest or not reasons:
+                reasons.append(reason)
+            left = list(kept)
+    return Origin(
+        id=left[0].id, reason="; ".join(reasons[:MAX_REASONS]) or "nothing tells them apart"
+    )
+
+
+Rule = Callable[[list[Standing]], tuple[list[Standing], str]]
+
+
+def _no_copier(members: list[Standing]) -> tuple[list[Standing], str]:
+    kept = [m for m in members if m.marks.isdisjoint(COPYING_MARKS)]
+    return kept, "the others are in collections of copies or of machine-written code"
+
+
+def _credited_here(members: list[Standing]) -> tuple[list[Standing], str]:
+    """Keep those whose repository the most other repositories name in the files of their copies."""
+    debtors = {m.repo: {o.repo for o in members if o.owes(m)} for m in members}
+    most = max(map(len, debtors.values()))
+    kept = [m for m in members if len(debtors[m.repo]) == most]
+    who = sorted(debtors[kept[0].repo])
+    others = f" and {len(who) - 1} more" if len(who) > 1 else ""
+    return kept, f"its repository is credited by {who[0]}{others}" if who else ""
+
+
+def _no_debtor(members: list[Standing]) -> tuple[list[Standing], str]:
+    kept = [m for m in members if not any(m.owes(other) for other in members)]
+    return kept, "the others say that theirs is from elsewhere"
+
+
+def _not_generated(members: list[Standing]) -> tuple[list[Standing], str]:
+    return [m for m in members if not m.is_generated], "the others are machine-written"
+
+
+def _no_test(members: list[Standing]) -> tuple[list[Standing], str]:
+    return [m for m in members if not m.is_test], "the others are parts of tests"
+
+
+def _own_code(members: list[Standing]) -> tuple[list[Standing], str]:
+    kept = [m for m in members if not _THIRD_PARTY.search(m.path)]
+    return kept, "the others are in folders of other people's code"
+
+
+def _earliest(members: list[Standing]) -> tuple[list[Standing], str]:
+    """Keep the file with the oldest first commit, where that is known of every repository."""
+    dates = {m.id: m.first_commit_at for m in members}
+    known = [date for date in dates.values() if date is not None]
+    if len(known) < len(members):
+        return members, ""
+    first = min(known)
+    return [
+        m for m in members if dates[m.id] == first
+    ], f"its file is the oldest ({first:%Y-%m-%d})"
+
+
+def _repository(members: list[Standing]) -> tuple[list[Standing], str]:
+    return [m for m in members if not m.is_package], "the others are packages"
+
+
+def _well_known(members: list[Standing]) -> tuple[list[Standing], str]:
+    most = max(m.credited for m in members)
+    kept = [m for m in members if m.credited == most]
+    others = "one other" if most == 1 else f"{most} others"
+    return kept, f"its repository is credited by {others} of the index"
+
+
+def _most_stars(members: list[Standing]) -> tuple[list[Standing], str]:
+    most = max(m.stars or 0 for m in members)
+    return [
+        m for m in members if (m.stars or 0) == most
+    ], f"its repository has the most stars ({most})"
+
+
+def _central(members: list[Standing]) -> tuple[list[Standing], str]:
+    return [
+        m for m in members if not _ASIDE.search(m.path)
+    ], "the others are examples or benchmarks"
+
+
+def _highest(members: list[Standing]) -> tuple[list[Standing], str]:
+    least = min(m.path.count("/") for m in members)
+    kept = [m for m in members if m.path.count("/") == least]
+    return kept, "nothing but the length of its path tells them apart"
+
+
+_RULES: tuple[Rule, ...] = (
+    _no_copier,
+    _not_generated,
+    _credited_here,
+    _no_debtor,
+    _no_test,
+    _own_code,
+    _earliest,
+    _repository,
+    _well_known,
+    _most_stars,
+    _central,
+    _highest,
+)
