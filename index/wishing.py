@@ -55,6 +55,7 @@ def sync_into(
     full: bool,
     most_requests: int,
     on_wait: Callable[[str, float], None],
+    on_progress: Callable[[int, int], None],
 ) -> SyncedWishes:
     """Follow the issues of a repository, store what was found, and return it.
 
@@ -67,7 +68,14 @@ def sync_into(
     check_name(repo)
     known = store.wishes(repo)
     with github_client(os.environ, on_wait=on_wait) as client:
-        found = sync_wishes(client, repo, known, full=full, most_requests=most_requests)
+        found = sync_wishes(
+            client,
+            repo,
+            known,
+            full=full,
+            most_requests=most_requests,
+            on_progress=on_progress,
+        )
     if found.is_changed:
         store.save_wishes(found)
     return found

@@ -31,7 +31,7 @@ def read_details(wish: IssueWish, repo: str, get: Get) -> IssueWish:
         GithubError: an answer cannot be had.
     """
     base = f"/repos/{repo}/issues/{wish.number}"
-    people = _read_people(get, f"{base}/reactions") if wish.wanting else ()
+    people = _read_people(get, f"{base}/reactions") if wish.wanting != 0 else ()
     wish = with_reactions(wish, people)
     if wish.n_comments or wish.is_open:
         talk, is_whole = _read_talk(get, base)

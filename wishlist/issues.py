@@ -40,8 +40,8 @@ class Person:
 class Issue:
     """An issue or pull request. `repo` and `number` are where it is now, by its address.
 
-    `author` is None for a deleted account. `wanting` counts its thumbs-up and hearts. `problems`
-    tell of what could not be read, as (field, reason).
+    `author` is None for a deleted account. `wanting` counts its thumbs-up and hearts, None where
+    that is not told. `problems` tell of what could not be read, as (field, reason).
     """
 
     id: int
@@ -57,7 +57,7 @@ class Issue:
     closed_as: str | None
     is_pull: bool
     is_merged: bool
-    wanting: int
+    wanting: int | None
     n_comments: int
     created_at: datetime
     updated_at: datetime
@@ -216,8 +216,8 @@ def _labels(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(optional_line, names))))[:_MANY]
 
 
-def _wanting(raw: object) -> int:
-    return sum(_number(raw.get(kind)) for kind in WANTING) if isinstance(raw, dict) else 0
+def _wanting(raw: object) -> int | None:
+    return sum(_number(raw.get(kind)) for kind in WANTING) if isinstance(raw, dict) else None
 
 
 def _number(raw: object) -> int:

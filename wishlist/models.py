@@ -103,7 +103,7 @@ class IssueWish:
     shapes: str | None
     why: str | None
     offers_help: bool
-    wanting: int
+    wanting: int | None
     n_comments: int
     reactors: tuple[int, ...] = ()
     askers: tuple[int, ...] = ()

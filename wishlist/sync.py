@@ -48,17 +48,20 @@ def sync_wishes(
     full: bool = False,
     most_requests: int = MOST_REQUESTS,
     now: datetime | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SyncedWishes:
     """Return what happened to the issues of `repo` since what is `known`.
 
     `full` lists every issue, whatever is known. What is left over when `most_requests` are spent,
-    or GitHub allows no more, is marked as due and read by the next sync.
+    or GitHub allows no more, is marked as due and read by the next sync. `on_progress` is told of
+    how many wishes what is said around them is read, of how many.
 
     Raises:
         GithubError: the issues cannot be listed; what was known stays true.
     """
     usable = known.state if known.state and known.state.rules == RULES_VERSION else None
-    return _Sync(client, repo, known, usable, most_requests, now or datetime.now(UTC)).run(full)
+    moment = now or datetime.now(UTC)
+    return _Sync(client, repo, known, usable, most_requests, moment, on_progress).run(full)
 
 
 class _Sync:
@@ -72,8 +75,10 @@ class _Sync:
         state: SyncState | None,
         most_requests: int,
         now: datetime,
+        on_progress: Callable[[int, int], None],
     ) -> None:
         self._client = client
+        self._on_progress = on_progress
         self._asked_as = known.state.repo if known.state else repo
         self._repo = self._asked_as
         self._known = known
@@ -239,7 +244,10 @@ class _Sync:
 
     def _detailed(self, wishes: Iterable[IssueWish]) -> Iterator[IssueWish]:
         """Yield the wishes with what is said around them, those with the most of it first."""
-        for wish in sorted(wishes, key=lambda w: (-(w.wanting + w.n_comments), w.number)):
+        ranked = sorted(wishes, key=lambda w: (-(w.wanting or 0) - w.n_comments, w.number))
+        total = sum(wish.is_due for wish in ranked)
+        done = 0
+        for wish in ranked:
             if not wish.is_due or not self._may_ask():
                 yield wish
                 continue
@@ -248,6 +256,8 @@ class _Sync:
             except GithubError as error:
                 self._give_up(f"issue {wish.number}: {error}", stops=error.stops)
                 yield wish
+            done += 1
+            self._on_progress(done, total)
 
     def _may_ask(self) -> bool:
         if self._stopped is None and self._requests >= self._left:

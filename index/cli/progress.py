@@ -51,6 +51,21 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bars.update(file, completed=done, total=total)
 
 
+@contextmanager
+def counting_progress() -> Iterator[Callable[[int, int], None]]:
+    """Yield what is told how many are done, of how many; a bar on a terminal, else silent."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
+    columns = (BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
 class PlainProgress:
     """A line for each source."""
 

@@ -192,7 +192,7 @@ CREATE TABLE wishes (
     is_open BOOLEAN NOT NULL,
     closed_as VARCHAR,
     labels VARCHAR[] NOT NULL,
-    wanting INTEGER NOT NULL,       -- thumbs-up and hearts
+    wanting INTEGER,                -- thumbs-up and hearts; null where GitHub gave no count
     n_comments INTEGER NOT NULL,
     reactors BIGINT[] NOT NULL,
     askers BIGINT[] NOT NULL,       -- who asks again in comments

@@ -29,6 +29,7 @@ def command(settings: Settings, repo: str, full: bool, requests: int, style: str
     """
     from crawler.github.errors import GithubError
     from index.cli.output import emit, note, say_waiting
+    from index.cli.progress import counting_progress
     from index.location import index_to_write
     from index.render import to_json
     from index.store import Store
@@ -36,8 +37,15 @@ def command(settings: Settings, repo: str, full: bool, requests: int, style: str
 
     path, seed = index_to_write(settings.db, note)
     try:
-        with Store.open_for_writing(path, seed=seed) as store:
-            found = sync_into(store, repo, full=full, most_requests=requests, on_wait=say_waiting)
+        with Store.open_for_writing(path, seed=seed) as store, counting_progress() as progress:
+            found = sync_into(
+                store,
+                repo,
+                full=full,
+                most_requests=requests,
+                on_wait=say_waiting,
+                on_progress=progress,
+            )
     except GithubError as error:
         note(str(error))
         return 1
