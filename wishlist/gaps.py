@@ -4,8 +4,8 @@ The score of an op and a direction is need times absence, both from 0 to 1, and 
 the greater of its two directions'.
 
 Need: 1 - (1 - share) (1 - asked). `share` is the share of the traced architectures that call the
-operator; `asked` is people / (people + `HALF_ASKED`), where the people are those who asked in open
-wishes and those who voted for these.
+operator, if more than one does; `asked` is people / (people + `HALF_ASKED`), where the people are
+those who asked in open wishes and those who voted for these.
 
 Absence: 1 where no kernel of that direction is indexed. Else 1 - worth of the worthiest, where a
 kernel's worth is the product of what is left by each flaw: a licence that is not permissive or not
@@ -23,10 +23,12 @@ from wishlist.candidates import Candidate, is_permissive
 from wishlist.census import Census, Occurrence, variants_in
 from wishlist.models import Pass, Wish
 
+# What a single architecture calls, the others do without.
+FEWEST_ARCHITECTURES = 2
 # So many people who ask are worth half as much as every model would be.
 HALF_ASKED = 5
 # What is left of a kernel's worth by each flaw.
-NOT_PERMISSIVE, NOT_PRESENT, NOT_VERIFIED = 0.5, 0.5, 0.9
+NOT_PERMISSIVE, NOT_PRESENT, NOT_VERIFIED = 0.5, 0.5, 0.97
 MOST_BEST = 3
 _OTHER_FUNCTIONS = frozenset({"aa", "exact"})
 
@@ -78,10 +80,7 @@ class Gap:
 def rank_gaps(
     census: Census, wishes: Iterable[Wish], kernels: Iterable[Candidate]
 ) -> tuple[Gap, ...]:
-    """Return the gaps, the worst first; equal ones by what calls them most, then by name.
-
-    Ops that only look like one are left out: those that others are made of.
-    """
+    """Return the gaps, the worst first; equal ones by what calls them most, then by name."""
     demands = demand_for(census, wishes)
     serving = _by_op(kernels)
     gaps = []
@@ -132,6 +131,8 @@ def _demand(census: Census, occurring: Sequence[Occurrence], asking: Sequence[Wi
 
     Which of them the rarer ones share with it is not known.
     """
+    if max((each.architectures for each in occurring), default=0) < FEWEST_ARCHITECTURES:
+        occurring = ()
     ordered = sorted(occurring, key=lambda each: (-each.architectures, each.aten))
     architectures = ordered[0].architectures if ordered else 0
     people = sum(1 + wish.votes for wish in asking)

@@ -14,7 +14,7 @@ _GRADIENT = re.compile(r"d[A-Z][A-Za-z]{0,2}")
 _JOINED = {("split", "k"): "splitk", ("stream", "k"): "streamk"}
 _COUNTER = re.compile(r"[a-z]{0,2}\d+[a-z]?")
 _BACKWARD = re.compile(
-    r"bwd|backward|backprop|[dw]?grads?|d(?:[qkvxywbzuhagocl]|kv|qk|kdv|wdb|gamma)+"
+    r"bwd|backward|backprop|[dw]?grads?(?:[1-3]d)?|d(?:[qkvxywbzuhagocl]|kv|qk|kdv|wdb|gamma)+"
 )
 MAX_NAME = 200
 """Longer names come from machines; only their beginning is read."""

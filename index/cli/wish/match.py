@@ -30,6 +30,7 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
     that had none is said once. Exits with 1 if there is no such wish.
     """
     from index.cli.output import note, print_table
+    from index.cli.progress import counting_progress
     from index.database import open_index
     from index.location import index_to_read, index_to_write
     from index.store import Store
@@ -42,7 +43,11 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
             chosen = tuple(wish for wish in wishes if not wish.status.is_settled)
         else:
             chosen = find_wishes(wishes, wanted)
-        matched = tuple(match_wishes(con, chosen, all_wishes=wishes))
+        matched = []
+        with counting_progress() as tell:
+            for found in match_wishes(con, chosen, all_wishes=wishes):
+                matched.append(found)
+                tell(len(matched), len(chosen))
     if not matched:
         note(_NOTHING if wanted is None else f"{wanted}: {_NO_SUCH}")
         return 1 if wanted else 0
@@ -54,7 +59,7 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
     return 0
 
 
-def _say_news(matched: tuple[MatchedWish, ...]) -> None:
+def _say_news(matched: list[MatchedWish]) -> None:
     from index.cli.output import note
 
     for wish in matched:
