@@ -28,6 +28,7 @@ _LONGEST = {
     Field.WHY: 8_000,
 }
 _LONGEST_HEADING = 60
+_ENOUGH_FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,8 @@ class WishForm:
     @property
     def is_form(self) -> bool:
         """Whether the issue follows the form, at least in part."""
-        return Field.OPERATION in self.fields or len(self.fields) > 1
+        # Other forms ask for the platform and the context, too.
+        return Field.OPERATION in self.fields or len(self.fields) >= _ENOUGH_FIELDS
 
 
 def parse_form(body: str) -> WishForm:

@@ -49,13 +49,14 @@ _BESIDES = re.compile(
 def read_wish(issue: Issue) -> IssueWish | WishSkip:
     """Return what an issue wishes for, or why it is none.
 
-    It is a wish if it carries the label or follows the form. Without either it is one if it names
-    an op, no label makes it something else, and its title does not speak of trouble.
+    It is a wish if it carries the label, or follows the form and no label makes it something else.
+    Without either it is one if it names an op and its title does not speak of trouble.
     """
     form = parse_form(issue.body)
     asked = ops_asked_for(issue.title, form.operation, form.reference, form.rest)
     kinds = label_kinds(issue.labels)
-    is_asked = LabelKind.WISH in kinds or form.is_form
+    is_form = form.is_form and LabelKind.OTHER not in kinds
+    is_asked = LabelKind.WISH in kinds or is_form
     reason = None if is_asked else _why_none(issue, asked.ops, kinds)
     if reason is not None:
         return WishSkip(repo=issue.repo, number=issue.number, reason=reason)

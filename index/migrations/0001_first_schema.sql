@@ -164,7 +164,6 @@ CREATE TABLE changes (
 -- The wish-list. Columns from status to duplicate_of and fulfilled_by follow from all issues of the
 -- repository together and are made anew with each sync; the rest is what each issue says by itself.
 CREATE TABLE wishes (
-    repo VARCHAR NOT NULL,
     number INTEGER NOT NULL,
     url VARCHAR NOT NULL,
     title VARCHAR NOT NULL,
@@ -178,6 +177,7 @@ CREATE TABLE wishes (
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
     duplicate_of INTEGER,
+    repo VARCHAR NOT NULL,
     operation VARCHAR,
     features VARCHAR[] NOT NULL,
     shapes VARCHAR,

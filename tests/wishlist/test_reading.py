@@ -73,3 +73,22 @@ def test_the_form_says_more_than_the_title() -> None:
     read = read_wish(issue(title="[Wish] fp8 attention backward", body=body))
     assert isinstance(read, IssueWish)
     assert (read.ops, read.passes, read.dtypes) == (("softmax",), (Pass.FORWARD,), ("float32",))
+
+
+BUG = "### Platform\n\nH100\n\n### Context\n\nCI\n\n### Reproduction\n\npython -c 1"
+
+
+@pytest.mark.parametrize(
+    ("body", "labels", "reason"),
+    [
+        (BUG, (), "it does not follow the form and names no op"),
+        (rendered(operation="softmax"), ("bug",), "its labels say that it is something else"),
+        (rendered(operation="softmax"), ("bug", "kernel-request"), None),
+        (rendered(operation="frobnicate"), (), None),
+    ],
+)
+def test_other_forms_and_other_labels(
+    body: str, labels: tuple[str, ...], reason: str | None
+) -> None:
+    read = read_wish(issue(title="It", body=body, labels=labels))
+    assert (read.reason if isinstance(read, WishSkip) else None) == reason
