@@ -23,11 +23,15 @@ _CHUNK_BYTES = 1 << 18
 
 
 class DownloadError(TritonIndexError):
-    """A file cannot be had; the text names its address. `is_missing`: there is none."""
+    """A file cannot be had; the text names its address.
 
-    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+    `is_missing`: there is none. `may_pass`: the same address may give it another time.
+    """
+
+    def __init__(self, message: str, *, is_missing: bool = False, may_pass: bool = False) -> None:
         super().__init__(message)
         self.is_missing = is_missing
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,7 @@ def download(
         if wait is None or time.monotonic() + wait > deadline:
             break
         time.sleep(wait)
-    raise DownloadError(f"{_show(address)} {problem}; try again later")
+    raise DownloadError(f"{_show(address)} {problem}; try again later", may_pass=True)
 
 
 class _BrokenError(Exception):
@@ -113,16 +117,17 @@ class _Try:
                 with self._open(session) as response:
                     return self._copy(response)
             except requests.Timeout as error:
-                raise DownloadError(self._late()) from error
+                raise self._late() from error
             except requests.RequestException as error:
                 why = (
                     "its certificate is not trusted" if "CERTIFICATE" in str(error) else "offline?"
                 )
                 raise DownloadError(
-                    f"{_show(self.address)} cannot be reached ({why}); try again later"
+                    f"{_show(self.address)} cannot be reached ({why}); try again later",
+                    may_pass=True,
                 ) from error
             except urllib3.exceptions.TimeoutError as error:
-                raise DownloadError(self._late()) from error
+                raise self._late() from error
             except urllib3.exceptions.HTTPError as error:
                 raise _BrokenError("breaks off in the middle") from error
 
@@ -178,7 +183,8 @@ class _Try:
             if time.monotonic() > self.deadline:
                 raise DownloadError(
                     f"{_show(self.address)} takes more than {self.patience.whole:.0f} seconds; "
-                    "try again on a faster line"
+                    "try again on a faster line",
+                    may_pass=True,
                 )
             digest.update(chunk)
             self.target.write(chunk)
@@ -191,8 +197,9 @@ class _Try:
         size = f"{self.limit / (1 << 20):,.1f} MiB"
         return DownloadError(f"{_show(self.address)} is larger than {size}; check the address")
 
-    def _late(self) -> str:
-        return f"{_show(self.address)} does not answer in time; try again later"
+    def _late(self) -> DownloadError:
+        message = f"{_show(self.address)} does not answer in time; try again later"
+        return DownloadError(message, may_pass=True)
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -33,7 +33,7 @@ def index_to_read(named: Path | None, tell: Callable[[str], object] = lambda tex
             )
         return named
     own = own_index()
-    index = own if own.exists() else _bundled_index(tell)
+    index = own if own.exists() else bundled_index(tell)
     if index is None:
         raise StoreError("no index yet; make it with `triton-index crawl SOURCE`")
     return index
@@ -49,7 +49,7 @@ def index_to_write(
     if named is not None:
         return named, None
     own = own_index()
-    return own, None if own.exists() else _bundled_index(tell)
+    return own, None if own.exists() else bundled_index(tell)
 
 
 def has_bundle() -> bool:
@@ -57,7 +57,7 @@ def has_bundle() -> bool:
     return BUNDLE.exists()
 
 
-def _bundled_index(tell: Callable[[str], object]) -> Path | None:
+def bundled_index(tell: Callable[[str], object]) -> Path | None:
     """Return the path of the index that came with the package, None where it came without."""
     from index.unpacking import unpacked_bundle
 

@@ -32,7 +32,14 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._-]{0,99})")
 
 
 class PublishedError(TritonIndexError):
-    """The published index cannot be had, or is not to be trusted; what is here stays."""
+    """The published index cannot be had, or is not to be trusted; what is here stays.
+
+    `may_pass`: nothing is wrong with it as far as is known, it could only not be reached.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def parse_sums(text: str) -> Mapping[str, str]:
@@ -96,7 +103,7 @@ class PublishedIndex:
                 raise PublishedError(
                     f"{self.address}: no index is published here; check the address"
                 ) from error
-            raise PublishedError(str(error)) from error
+            raise PublishedError(str(error), may_pass=error.may_pass) from error
         except ValueError as error:
             raise PublishedError(f"{address} is no list of checksums; check the address") from error
         if INDEX_NAME not in sums:
@@ -144,4 +151,4 @@ class PublishedIndex:
                     on_progress=on_progress,
                 )
         except DownloadError as error:
-            raise PublishedError(str(error)) from error
+            raise PublishedError(str(error), may_pass=error.may_pass) from error

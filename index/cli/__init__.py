@@ -16,7 +16,14 @@ PROGRAM = "triton-index"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run `triton-index` and return its exit code, as `run_command` does."""
+    return run_command(triton_index, arguments, program=PROGRAM)
+
+
+def run_command(
+    command: click.Command, arguments: Sequence[str] | None = None, *, program: str
+) -> int:
+    """Run a command line and return its exit code.
 
     0: done. 1: done, but the answer is no. 2: the input or the usage is wrong. 130: interrupted.
     What went wrong is one line on stderr; `--debug` shows where instead.
@@ -27,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
-        code = triton_index.main(words, prog_name=PROGRAM, standalone_mode=False)
+        code = command.main(words, prog_name=program, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
@@ -35,33 +42,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", code=130)
+        return _fail(program, "interrupted", code=130)
     except click.ClickException as error:
-        return _fail(_usage(error))
+        return _fail(program, _usage(error, program))
     except TritonIndexError as error:
         if debug:
             raise
-        return _fail(str(error))
+        return _fail(program, str(error))
     except OSError as error:
         if debug:
             raise
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror}")
+        return _fail(program, f"{error.filename or 'input or output'}: {error.strerror}")
     except Exception as error:
         if debug:
             raise
         return _fail(
+            program,
             f"unexpected {type(error).__name__}: {error}; this is a fault of {PROGRAM}, "
-            f"`{PROGRAM} --debug ...` shows where"
+            f"`{PROGRAM} --debug ...` shows where",
         )
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException, program: str) -> str:
     text = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else PROGRAM
+    command = context.command_path if context is not None else program
     return f"{text}; see `{command} --help`"
 
 
-def _fail(message: str, *, code: int = 2) -> int:
-    sys.stderr.write(f"{PROGRAM}: {one_line(message)}\n")
+def _fail(program: str, message: str, *, code: int = 2) -> int:
+    sys.stderr.write(f"{program}: {one_line(message)}\n")
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -22,6 +23,9 @@ def list_issues(world: World, request: Request, repo: HostedRepo) -> Answer:
     found = [issue for issue in repo.tracker.issues.values() if issue.is_here]
     if state != "all":
         found = [issue for issue in found if issue.is_open == (state == "open")]
+    if "labels" in asked:
+        wanted = set(asked["labels"].split(","))
+        found = [issue for issue in found if wanted <= set(issue.labels)]
     if "since" in asked:
         since = datetime.fromisoformat(asked["since"])
         found = [issue for issue in found if issue.updated_at >= since]
@@ -36,6 +40,31 @@ def get_issue(world: World, request: Request, repo: HostedRepo, number: str) -> 
     """Answer `issues/get`."""
     issue = repo.tracker.issues.get(int(number))
     return _absent(request, issue) or json_answer(issue_body(request.root, repo, issue))
+
+
+def create_issue(world: World, request: Request, repo: HostedRepo) -> Answer:
+    """Answer `issues/create`; the token's owner is the author."""
+    sent = request.json()
+    issue = repo.tracker.ask(
+        sent["title"], sent.get("body"), by=world.viewer, labels=list(sent.get("labels", ()))
+    )
+    return replace(json_answer(issue_body(request.root, repo, issue)), status=201)
+
+
+def update_issue(world: World, request: Request, repo: HostedRepo, number: str) -> Answer:
+    """Answer `issues/update` for title, body and state."""
+    issue = repo.tracker.issues.get(int(number))
+    if absent := _absent(request, issue):
+        return absent
+    assert issue is not None
+    sent = request.json()
+    texts = {name: sent[name] for name in ("title", "body") if name in sent}
+    repo.tracker.edit(issue.number, **texts)
+    if sent.get("state") == "closed" and issue.is_open:
+        repo.tracker.close(issue.number, sent.get("state_reason", "completed"))
+    elif sent.get("state") == "open" and not issue.is_open:
+        repo.tracker.reopen(issue.number)
+    return json_answer(issue_body(request.root, repo, issue))
 
 
 def list_comments(world: World, request: Request, repo: HostedRepo, number: str) -> Answer:
