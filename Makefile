@@ -1,7 +1,10 @@
 # make demo   environment, install, a crawl of real packages, a first answer
 # make test   environment, install, every test that needs no GPU
-# make lint   format, lint and types
+# make lint   format, lint and types, the README against the code, the workflows
 # make bench  what is measured on a CPU, beside its peers
+# make wheel  the wheel, built, installed outside the tree and tried
+# make kernels TRITON=3.8.0  the verified kernels under that release: interpreter, machine code
+# make install, make install-kernels  just the environment, without or with torch and Triton
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_DB ?= demo-index/index.duckdb
 DEMO_PACKAGES := pypi:flag-gems pypi:fla-core pypi:liger-kernel pypi:conch-triton-kernels
 
-.PHONY: demo test lint bench clean
+TRITON ?= 3.9.0
+
+.PHONY: install install-kernels demo test lint bench wheel kernels clean
+
+install: $(VENV)/base.stamp
+install-kernels: $(VENV)/kernels.stamp
 
 # Everything is installed at the versions of constraints.txt, on every machine.
 $(VENV)/base.stamp: pyproject.toml constraints.txt
@@ -18,6 +26,10 @@ $(VENV)/base.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt pip
 	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/kernels.stamp: $(VENV)/base.stamp
+	$(PIP) install --constraint constraints.txt --editable '.[kernels]'
 	touch $@
 
 $(VENV)/lint.stamp: $(VENV)/base.stamp
@@ -41,10 +53,22 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cog --check README.md
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
+	$(BIN)/actionlint -shellcheck= -pyflakes=
 
 bench: $(VENV)/base.stamp
 	$(BIN)/python benchmarks/scan.py
 	$(BIN)/python benchmarks/startup.py
+
+wheel: $(VENV)/base.stamp
+	$(BIN)/python scripts/try_wheel.py
+
+# torch asks for one release of Triton; the kernels are to run on others too.
+kernels: $(VENV)/kernels.stamp
+	$(PIP) install --no-deps 'triton==$(TRITON)'
+	$(if $(filter 3.6.%,$(TRITON)),$(PIP) install --no-deps 'numpy<2.4')
+	$(BIN)/python -m verified_kernels.verify --device cpu --jobs 2
+	$(BIN)/python -m verified_kernels.compile_only
 
 clean:
 	rm -rf $(VENV) demo-index

@@ -61,9 +61,13 @@ def connect_for_reading(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyC
     return duckdb.connect(path, read_only=True, config=_SEALED if sealed else _READING)
 
 
-def connect_for_writing(path: Path) -> duckdb.DuckDBPyConnection:
-    """Return a connection that owns the database at `path`, made if there is none."""
-    return duckdb.connect(path, config=_WRITING)
+def connect_for_writing(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a connection that owns the database at `path`, made if there is none.
+
+    A sealed one reaches no other file and no network, whatever the database holds.
+    """
+    outside: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
+    return duckdb.connect(path, config=_WRITING | (outside if sealed else {}))
 
 
 def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:

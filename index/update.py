@@ -103,7 +103,7 @@ def prepare(received: Path, sha256: str, address: str) -> None:
                 f"{name} has schema {version}, newer than this program's {SCHEMA_VERSION}; "
                 "upgrade triton-index and run it again"
             )
-        with connect_for_writing(received) as con:
+        with connect_for_writing(received, sealed=True) as con:
             migrate(con, since=version)
             faults = schema_faults(con)
             if faults:

@@ -21,6 +21,8 @@ _sources = click.option(
     "--sources",
     "listed",
     type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TRITON_INDEX_SOURCES",
+    show_envvar=True,
     help="The list of sources.  [default: the project's]",
 )
 

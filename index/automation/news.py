@@ -6,7 +6,9 @@ from __future__ import annotations
 import duckdb
 
 # What each crawl writes anew, or what readers never see: no news in itself.
-_NO_NEWS = frozenset({"meta", "runs", "run_repos", "changes", "repo_blobs", "scan_cache"})
+_NO_NEWS = frozenset(
+    {"meta", "runs", "run_repos", "changes", "repo_blobs", "scan_cache", "wish_sync"}
+)
 _DERIVED = "search_"
 _VOLATILE = {
     "repos": "* EXCLUDE (status, error, scanner_version, enriched_by, files_parsed, github, "

@@ -30,6 +30,7 @@ class Jobs:
     server: GithubServer
     folder: Path
     machine: int = 0
+    bundle: Path = Path("no-bundle")
 
     def __post_init__(self) -> None:
         self.own = self.server.world.add(OWN, {"README.md": "index"})
@@ -83,6 +84,7 @@ class Jobs:
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch("index.location.BUNDLE", self.bundle),
             redirect_stdout(out),
             redirect_stderr(err),
         ):

