@@ -97,7 +97,8 @@ def export_wishes(con: duckdb.DuckDBPyConnection, dest: Path) -> int:
 def _value(wish: Wish, record: dict[str, object], column: str) -> object:
     if column == "answer":
         return wish.answer and wish.answer.value
-    return record[column]
+    value = record[column]
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _wish(row: dict[str, object], now: datetime) -> Wish:

@@ -46,6 +46,7 @@ def test_sync_list_show(wish_cli: WishCli) -> None:
     lines = wish_cli.out.splitlines()
     assert lines[0].split() == ["number", "priority", "status", "votes", "ops", "title"]
     assert [line.split()[0] for line in lines[1:]] == ["2", "1"]
+    assert lines[1].split()[4:] == ["softmax", "softmax,", "please"]
     assert wish_cli("list", "--format", "json", "--op", "rms_norm") == 0
     (record,) = json.loads(wish_cli.out)
     assert list(record) == list(RECORD)
