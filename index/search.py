@@ -14,15 +14,19 @@ import duckdb
 
 from index.filters import Filters, condition
 from index.spelling import suggest
-from index.text import join_terms
+from index.text import join_terms, term
 from index.wording import Concept, Wording, understand
 
+BACKWARD = term("bwd")
 # Fewer answers than these are too few to insist on most of what is asked.
 ENOUGH = 5
 # How slowly further hits of one term stop counting.
 SATURATION = 2.0
 # What it is worth to have all parts of a joined word, but not side by side.
 APART_SHARE = 0.5
+# What it is worth to have them besides, in other words: `cross_entropy` where `linear cross
+# entropy` is asked for and found.
+BESIDE_SHARE = 0.1
 # What it is worth to have the words of another name of an op, where it has several.
 OTHER_NAME_SHARE = 0.8
 # What it is worth to have exactly the name, or else to compute exactly the op, that is asked for.
@@ -31,6 +35,7 @@ EXACT_OP = 1.3
 # What a kernel is worth beside one that differs from it in nothing else.
 DEVICE_FUNCTION_SHARE = 0.7
 UNKNOWN_ROLE_SHARE = 0.9
+BACKWARD_SHARE = 0.9
 TEST_SHARE = 0.5
 GENERATED_SHARE = 0.7
 # Of a fork or a collection of copies: what is found there is mostly found elsewhere.
@@ -116,14 +121,19 @@ def _bindings(wording: Wording) -> dict[str, object]:
         for n, concept in enumerate(wording.concepts)
         for term, parts in ((concept.term, 0), *((p, len(concept.parts)) for p in concept.parts))
     ]
+    terms = {each["term"] for each in wanted}
     return {
         "wanted": wanted,
+        "backward": BACKWARD,
         "joined": join_terms(c.term for c in wording.concepts if not c.is_common),
         "saturation": SATURATION,
+        "beside_share": BESIDE_SHARE,
         "exact_name": EXACT_NAME,
         "exact_op": EXACT_OP,
         "device_function_share": DEVICE_FUNCTION_SHARE,
         "unknown_role_share": UNKNOWN_ROLE_SHARE,
+        # Who does not say which pass wants to see the forward one first.
+        "backward_share": 1.0 if BACKWARD in terms else BACKWARD_SHARE,
         "test_share": TEST_SHARE,
         "generated_share": GENERATED_SHARE,
         "copier_share": COPIER_SHARE,
@@ -175,7 +185,8 @@ WITH wanted AS (
     FROM wanted AS w JOIN posting AS p USING (term) JOIN rarity USING (term)
 ), concept AS (
     SELECT n, counts, num, greatest(
-        max(score) FILTER (parts = 0),
+        max(score) FILTER (parts = 0)
+            + coalesce(($beside_share * sum(score) FILTER (parts > 0))::BIGINT, 0),
         CASE WHEN count(*) FILTER (parts > 0) = max(parts)
             THEN (max(share) * sum(score) FILTER (parts > 0))::BIGINT END
     ) AS score
@@ -191,6 +202,7 @@ FROM (
             WHEN list_contains(d.joined, $joined) THEN $exact_op ELSE 1 END
         * CASE role WHEN 'device_function' THEN $device_function_share
             WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
+        * CASE WHEN contains(d.joined[1], $backward) THEN $backward_share ELSE 1 END
         * CASE WHEN is_test THEN $test_share ELSE 1 END
         * CASE WHEN is_generated THEN $generated_share ELSE 1 END
         * CASE WHEN repo IN (SELECT name FROM repos WHERE len(marks) > 0)

@@ -53,7 +53,7 @@ FIELDS = {
     "tags": Field(weight=3.0, evening=0.0),
     "file": Field(weight=3.0, evening=0.4),
     "scope": Field(weight=2.0, evening=0.5),
-    "launchers": Field(weight=2.0, evening=0.7),
+    "launchers": Field(weight=1.5, evening=0.7),
     "docstring": Field(weight=1.5, evening=0.7),
     "features": Field(weight=1.5, evening=0.0),
     "dtypes": Field(weight=1.5, evening=0.0),
@@ -299,7 +299,10 @@ WITH length AS (
 ), average AS (
     SELECT field, avg(n) AS n FROM length GROUP BY field
 ), hits AS (
-    SELECT num, field, term, sum(share) AS n FROM occurrences GROUP BY num, field, term
+    -- An op that another one names too, `rms_norm` beside `modulated_rms_norm`, says no more.
+    SELECT num, field, term,
+        CASE WHEN field = 'ops' THEN least(sum(share), 1) ELSE sum(share) END AS n
+    FROM occurrences GROUP BY num, field, term
 )
 -- Summed as whole millionths: the order in which threads add must not show.
 SELECT term, num, sum(round(

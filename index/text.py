@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
 # Raise it with every change of what is written here or in `index.search_tables`.
-SEARCH_VERSION = "2"
+SEARCH_VERSION = "3"
 
 # Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.
 LONGEST_TEXT = 4_000

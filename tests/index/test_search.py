@@ -191,6 +191,18 @@ def test_an_unknown_word_does_not_hide_what_the_others_find(
     assert [word for word, _ in found.unknown] == ["soapmacks"]
 
 
+def test_the_forward_kernel_comes_first_where_no_pass_is_asked_for(db: Path) -> None:
+    save(db, crawled(*(kernel(name, path="k.py") for name in ("gelu_bwd", "gelu_fwd"))))
+    assert ask(db, "gelu") == ["gelu_fwd", "gelu_bwd"]
+    assert ask(db, "gelu gradient backward")[0] == ask(db, "gelu bwd")[0] == "gelu_bwd"
+
+
+def test_an_op_that_is_part_of_another_one_says_no_more_than_one_alone(db: Path) -> None:
+    found = ("rms_norm_fwd", "modulated_rms_norm_fwd", "fused_add_rms_norm_fwd")
+    save(db, crawled(*(kernel(name, path="k.py") for name in found)))
+    assert ask(db, "rms norm")[0] == "rms_norm_fwd"
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
