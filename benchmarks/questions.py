@@ -89,11 +89,17 @@ def _value(value: Any) -> Any:
 
 
 def ask(con: duckdb.DuckDBPyConnection, questions: Sequence[Question]) -> Iterator[Answer]:
-    """Yield what search answers to each question."""
+    """Yield what search answers to each question; one row stands for a whole group of copies."""
+    rows = con.execute("SELECT id, clone_group FROM kernels WHERE clone_group IS NOT NULL")
+    group_of: dict[str, str] = dict(rows.fetchall())
+    groups: dict[str, list[str]] = {}
+    for id, group in group_of.items():
+        groups.setdefault(group, []).append(id)
     for question in questions:
         ids = search(con, question.ask, filters=question.filters, limit=LAST).ids
         is_right = question.is_right()
-        rank = next((n for n, id in enumerate(ids, start=1) if is_right(id)), None)
+        copies = ([id, *groups.get(group_of.get(id, ""), ())] for id in ids)
+        rank = next((n for n, same in enumerate(copies, start=1) if any(map(is_right, same))), None)
         yield Answer(question=question, ids=ids, rank=rank)
 
 
