@@ -76,10 +76,10 @@ def parse_sources(words: Iterable[str]) -> tuple[SourceRepo, ...]:
 def as_listed(
     sources: Iterable[SourceRepo], listed: Iterable[SourceRepo]
 ) -> tuple[SourceRepo, ...]:
-    """Return the sources with what the list says of those that are on it.
+    """Return the sources with what the list knows of those that are on it.
 
-    A repository is read alike whether it is named alone or with all others: its kernels would
-    come and go otherwise.
+    Which of their files a crawl of the list reads is no such knowledge: what is named is read
+    whole.
     """
     entries = {entry.name.casefold(): entry for entry in listed}
 
@@ -89,8 +89,6 @@ def as_listed(
             source,
             group=entry.group,
             note=entry.note,
-            include=entry.include,
-            exclude=entry.exclude,
             marks=entry.marks,
             fork_of=entry.fork_of,
             formerly=entry.formerly,

@@ -69,8 +69,8 @@ def _sources(words: tuple[str, ...], listed: Path | None) -> tuple[SourceRepo, .
 
     if words and listed is not None:
         raise click.UsageError("give SOURCE words or --sources FILE, not both")
-    named = parse_sources(words)
+    if words:
+        return as_listed(parse_sources(words), load_sources(listed_sources()))
     if listed is None:
         listed = HERE if HERE.exists() else listed_sources()
-    entries = load_sources(listed)
-    return as_listed(named, entries) if words else entries
+    return load_sources(listed)
