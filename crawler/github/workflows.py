@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
 from crawler.github.client import GithubClient
 from crawler.github.errors import GithubError
-from crawler.github.json_fields import count, json_object
+from crawler.github.json_fields import count, json_object, text
+
+# Other states are of a person's making.
+_OURS_TO_ENABLE = frozenset({"active", "disabled_inactivity"})
 
 
 def find_last_run(client: GithubClient, repo: str, workflow: str, *, branch: str) -> int | None:
@@ -50,22 +54,42 @@ def _is_own(run: Mapping[str, Any]) -> bool:
     return isinstance(own, dict) and isinstance(head, dict) and own.get("id") == head.get("id")
 
 
-def enable_workflow(client: GithubClient, repo: str, workflow: str) -> bool:
-    """Keep a workflow's schedule on; return whether there is such a workflow.
+class Schedule(StrEnum):
+    """What became of a workflow's schedule."""
 
-    GitHub turns schedules off in a repository where nothing happens for 60 days; enabling starts
-    the count anew, and changes nothing else.
+    ON = "on"
+    OFF = "turned off by a person"
+    ABSENT = "there is no such workflow"
+
+
+def keep_schedule(client: GithubClient, repo: str, workflow: str) -> Schedule:
+    """Keep the schedule of a workflow file on, unless a person turned it off; return how it is.
+
+    GitHub turns schedules off in a repository where nothing happens for 60 days. Enabling a
+    workflow starts the count anew, also of one that is on, and changes nothing else.
 
     Raises:
         GithubError: GitHub does not do it.
     """
-    path = f"/repos/{repo}/actions/workflows/{workflow}/enable"
-    reply = client.send("PUT", path, json.loads)
-    if reply.status == 404:
-        return False
+    path = f"/repos/{repo}/actions/workflows/{workflow}"
+    found = client.get(path, parse_state)
+    if found.status == 404:
+        return Schedule.ABSENT
+    if found.value is not None and found.value not in _OURS_TO_ENABLE:
+        return Schedule.OFF
+    reply = client.send("PUT", f"{path}/enable", json.loads)
     if reply.status != 204:
         raise GithubError(
             f"{repo}: GitHub does not enable {workflow}: {reply.status} ({reply.message}); the "
             "token needs `actions: write`"
         )
-    return True
+    return Schedule.ON
+
+
+def parse_state(body: str) -> str:
+    """Return the state of the workflow that an answer describes.
+
+    Raises:
+        ValueError: It describes none; names the field.
+    """
+    return text(json_object(body), "state")

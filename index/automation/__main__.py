@@ -84,15 +84,15 @@ def heartbeat(workflows: tuple[str, ...]) -> None:
 
     GitHub turns them off in a public repository after 60 days without a commit. Enabling a
     workflow that is on starts the 60 days anew; it needs no commit and no right on the contents.
+    A workflow that a person turned off stays off.
     """
-    from crawler.github.workflows import enable_workflow
+    from crawler.github.workflows import keep_schedule
     from index.automation.actions import read_job
 
     job = read_job(os.environ)
     with job.client() as client:
         for workflow in workflows:
-            is_there = enable_workflow(client, job.repo, workflow)
-            note(f"{workflow}: {'on' if is_there else 'there is no such workflow'}")
+            note(f"{workflow}: {keep_schedule(client, job.repo, workflow)}")
 
 
 @automation.command("last-run")

@@ -26,6 +26,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("POST", r"/releases/(\d+)/assets", releases.upload_asset),
     ("DELETE", r"/git/refs/tags/(.+)", releases.delete_tag),
     ("PUT", r"/actions/workflows/([^/]+)/enable", workflows.enable_workflow),
+    ("GET", r"/actions/workflows/([^/]+)", workflows.get_workflow),
     ("GET", r"/actions/workflows/([^/]+)/runs", workflows.list_runs),
     ("GET", r"/issues", issues.list_issues),
     ("POST", r"/issues", issues.create_issue),

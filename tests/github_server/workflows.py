@@ -29,6 +29,26 @@ def enable_workflow(world: World, request: Request, repo: HostedRepo, workflow: 
     return Answer(status=204)
 
 
+def get_workflow(world: World, request: Request, repo: HostedRepo, workflow: str) -> Answer:
+    """Answer `actions/get-workflow`."""
+    if workflow not in repo.workflows:
+        return failure(404, "Not Found")
+    address = f"{request.root}/repos/{repo.full_name}/actions/workflows/{workflow}"
+    made = stamp(repo.created_at)
+    return json_answer(
+        {
+            "id": 1,
+            "node_id": "W_test",
+            "name": workflow,
+            "path": f".github/workflows/{workflow}",
+            "state": repo.workflow_states.get(workflow, "active"),
+            "created_at": made,
+            "updated_at": made,
+            **dict.fromkeys(("url", "html_url", "badge_url"), address),
+        }
+    )
+
+
 def list_runs(world: World, request: Request, repo: HostedRepo, workflow: str) -> Answer:
     """Answer `actions/list-workflow-runs`, the latest first."""
     if workflow not in repo.workflows:

@@ -43,6 +43,8 @@ class HostedRepo:
     releases: dict[int, HostedRelease] = field(default_factory=dict)
     workflows: dict[str, list[HostedRun]] = field(default_factory=dict)
     """The runs of each workflow file."""
+    workflow_states: dict[str, str] = field(default_factory=dict)
+    """Of those that are not active."""
     enabled: list[str] = field(default_factory=list)
     """The workflow files that were enabled, in order."""
     tracker: Tracker = field(default_factory=Tracker)

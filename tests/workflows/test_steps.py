@@ -54,6 +54,7 @@ def jobs(server: GithubServer, tmp_path: Path) -> Jobs:
     jobs = Jobs(server, tmp_path / "jobs")
     jobs.folder.mkdir()
     jobs.list_sources("acme/a", "acme/b")
+    jobs.hosted("acme/a").push({"softmax.py": kernel_file("softmax_kernel")})
     assert jobs.crawl_and_publish().code == 0
     jobs.machine += 1
     return jobs
@@ -90,6 +91,12 @@ def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
 ) -> None:
     for text in EXPANSIONS:
         jobs.own.tracker.ask(f"[Wish] {text}", BODY.format(title=text), by="mallory")
+    served = jobs.own.tracker.ask(
+        f"[Wish] softmax {' '.join(EXPANSIONS[:5])}",
+        BODY.format(title="softmax"),
+        by="mallory",
+        labels=["kernel-request"],
+    )
     ran = run_job(jobs, "wishes.yml", "wishes")
     assert_went_well(ran)
     assert len(ran) == 4
@@ -99,6 +106,8 @@ def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
     lines = said.splitlines()
     assert not any(line.lstrip().startswith("::") for line in lines), "a command to the runner"
     assert SECRET not in said
+    (answer,) = served.comments
+    assert "softmax_kernel" in answer.body
     for issue in jobs.own.tracker.issues.values():
         assert len(issue.comments) <= 1
         for comment in issue.comments:
@@ -106,4 +115,4 @@ def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
             assert "@everyone" not in comment.body
             assert "javascript:" not in comment.body
     assert jobs.server.world.find(OWN) is not None
-    assert len(jobs.live()) == 6
+    assert len(jobs.live()) == 7

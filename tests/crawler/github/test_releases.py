@@ -7,9 +7,7 @@ import requests
 
 from crawler.github.errors import GithubError
 from crawler.github.releases import Releases
-from crawler.github.workflows import enable_workflow, find_last_run
 from tests.github_server import Fault, What
-from tests.github_server.workflows import HostedRun
 
 REPO = "octo/index"
 
@@ -105,27 +103,3 @@ def test_an_upload_that_breaks_off_is_not_repeated(server, releases, repo, file)
     server.script(Fault(what=What.BAD_GATEWAY, on="/api/uploads*"))
     with pytest.raises(GithubError, match="502"):
         releases.upload(draft, file)
-
-
-def test_only_runs_of_the_repositorys_own_code_count(server, repo, make_client):
-    repo.workflows["gpu.yml"] = [
-        HostedRun(id=1),
-        HostedRun(id=2),
-        HostedRun(id=3, conclusion="failure"),
-        HostedRun(id=4, branch="topic"),
-        HostedRun(id=5, of_fork=True),
-    ]
-    client = make_client()
-    assert find_last_run(client, REPO, "gpu.yml", branch="main") == 2
-    assert find_last_run(client, REPO, "none.yml", branch="main") is None
-
-
-def test_a_workflow_is_kept_on(server, repo, make_client):
-    repo.workflows["crawl.yml"] = []
-    client = make_client()
-    assert enable_workflow(client, REPO, "crawl.yml")
-    assert not enable_workflow(client, REPO, "none.yml")
-    assert repo.enabled == ["crawl.yml"]
-    server.script(Fault(what=What.FORBIDDEN))
-    with pytest.raises(GithubError, match="needs `actions: write`"):
-        enable_workflow(client, REPO, "crawl.yml")

@@ -17,6 +17,7 @@ from typing import Any
 
 OPERATIONS = (
     "actions/enable-workflow",
+    "actions/get-workflow",
     "actions/list-workflow-runs",
     "git/delete-ref",
     "issues/create",
