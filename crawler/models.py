@@ -213,8 +213,11 @@ class ScannedKernel:
     decorators: tuple[str, ...]
     tl_calls: tuple[str, ...]
     launchers: tuple[str, ...]
+    usage: str | None
     calls: tuple[str, ...]
     """Ids within the snapshot (`path::qualname`) of the jit functions that it calls."""
+    passes: tuple[str, ...]
+    """The passes of autograd functions that launch it: `backward path::Class`."""
     uses: tuple[ApiUse, ...]
     source: str
 
@@ -245,7 +248,9 @@ class KernelRecord:
     decorators: tuple[str, ...]
     tl_calls: tuple[str, ...]
     launchers: tuple[str, ...]
+    usage: str | None
     calls: tuple[str, ...]
+    passes: tuple[str, ...]
     uses: tuple[ApiUse, ...]
     source: str
 

@@ -96,7 +96,9 @@ class _Reading:
         self.read(unknown, documents=documents[:MAX_DOCUMENTS])
         self.read_held_back(entries)
         facts = self.facts(entries)
-        kernels = kernel_records(self.snapshot, link_snapshot(facts))
+        kernels = kernel_records(
+            self.snapshot, link_snapshot(facts, paths=[e.path for e in entries])
+        )
         histories = self.histories(entries, {kernel.path for kernel in kernels})
         return replace(
             so_far,

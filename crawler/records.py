@@ -61,7 +61,9 @@ def _record(snapshot: Snapshot, kernel: ScannedKernel) -> KernelRecord:
         decorators=kernel.decorators,
         tl_calls=kernel.tl_calls,
         launchers=kernel.launchers,
+        usage=kernel.usage,
         calls=kernel.calls,
+        passes=kernel.passes,
         uses=kernel.uses,
         source=kernel.source,
     )

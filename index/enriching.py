@@ -26,6 +26,7 @@ _TYPES = {
     **dict.fromkeys(("features", "dtypes", "ops", "tags"), "VARCHAR[]"),
     **dict.fromkeys(("triton_min", "triton_max", "triton_declared", "license"), "VARCHAR"),
     **dict.fromkeys(("is_test", "is_generated"), "BOOLEAN"),
+    **dict.fromkeys(("backward", "forward"), "VARCHAR"),
     "reasons": "STRUCT(field VARCHAR, reason VARCHAR)[]",
 }
 

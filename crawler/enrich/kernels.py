@@ -17,11 +17,12 @@ from crawler.enrich.features import features_of
 from crawler.enrich.license import nearest_license, read_licenses
 from crawler.enrich.marks import is_generated, is_test
 from crawler.enrich.ops import OpEvidence, ops_of, tags_of
+from crawler.enrich.pairs import Pair, pair_kernels
 from crawler.enrich.requirement import nearest_requirement, read_requirements
 from crawler.enrich.versions import VersionRange, version_ranges
 from crawler.models import Document, DocumentKind, KernelRecord
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Raise it whenever an enrichment would say something else of the same kernel."""
 
 MAX_CALLED = 64
@@ -43,6 +44,8 @@ class Enrichment:
     license: str | None
     is_test: bool
     is_generated: bool
+    backward: str | None
+    forward: str | None
     reasons: tuple[tuple[str, str], ...]
     """Pairs of a field and a sentence for a person, in the order of the fields."""
 
@@ -78,7 +81,8 @@ def enrich_kernels(
     by_name: dict[str, list[KernelRecord]] = {}
     for kernel in kernels:
         by_name.setdefault(f"{kernel.path}::{kernel.qualname}", []).append(kernel)
-    for kernel, span in zip(kernels, version_ranges(kernels), strict=True):
+    pairs = pair_kernels(kernels)
+    for kernel, span, pair in zip(kernels, version_ranges(kernels), pairs, strict=True):
         called = _called(kernel, by_name)
         evidence = ops_of(kernel)
         head = heads.get(kernel.path, b"")
@@ -98,7 +102,9 @@ def enrich_kernels(
             is_generated=is_generated(
                 kernel, header=head.decode("utf-8", "replace"), repo_marks=repo_marks
             ),
-            reasons=tuple(_reasons(evidence, span)),
+            backward=pair.backward,
+            forward=pair.forward,
+            reasons=tuple(_reasons(evidence, span, pair)),
         )
 
 
@@ -116,7 +122,9 @@ def _called(
     return tuple(found.values())
 
 
-def _reasons(evidence: Sequence[OpEvidence], span: VersionRange) -> Iterator[tuple[str, str]]:
+def _reasons(
+    evidence: Sequence[OpEvidence], span: VersionRange, pair: Pair
+) -> Iterator[tuple[str, str]]:
     for found in evidence:
         yield "ops", f"{found.op}: {'; '.join(found.reasons)}"
     if span.min_symbol is not None:
@@ -125,6 +133,10 @@ def _reasons(evidence: Sequence[OpEvidence], span: VersionRange) -> Iterator[tup
         yield "triton_max", f"{span.max_symbol} is gone after {span.max}"
     if span.conflict:
         yield "triton_min", f"no release has all of {', '.join(span.conflict)}"
+    if pair.backward is not None:
+        yield "backward", pair.reason
+    if pair.forward is not None:
+        yield "forward", pair.reason
 
 
 def _is_license(path: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from crawler.scan.autotune import tunes
+from crawler.scan.calls import called_values
 from crawler.scan.facts import (
     Attribute,
     Binding,
@@ -34,7 +35,7 @@ from crawler.scan.facts import (
 from crawler.scan.kernel import BUILTINS, kernel_facts
 from crawler.scan.names import is_foreign_package
 from crawler.scan.scope import Scope, bound_value, choice, name_value, to_value, visible
-from crawler.scan.survey import Definition, Noted, Survey, parameter_names
+from crawler.scan.survey import Definition, Noted, Survey, parameter_names, required_arguments
 
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
 _KERNEL_KEYWORDS = frozenset({"kernel", "fn", "func", "kernel_fn", "triton_kernel"})
@@ -71,11 +72,12 @@ class _Collector:
 
     def collect(self) -> FileFacts:
         kernels = self.candidates()
+        called = called_values(self.calls, self.module, self.is_foreign)
         return FileFacts(
             bindings=self.bindings(),
             stars=tuple(dict.fromkeys(self.stars)),
             functions=tuple(
-                self.function(index, definition, index in kernels)
+                self.function(index, definition, tuple(called.get(index, ())), index in kernels)
                 for index, definition in enumerate(self.definitions)
             ),
             classes=tuple(self.class_facts()),
@@ -175,13 +177,17 @@ class _Collector:
             case _:
                 yield value
 
-    def function(self, index: int, definition: Definition, is_kernel: bool) -> FunctionFacts:
+    def function(
+        self, index: int, definition: Definition, calls: tuple[Value, ...], is_kernel: bool
+    ) -> FunctionFacts:
         node, scope = definition.node, definition.scope
         facts = FunctionFacts(
             qualname=definition.inner.qualname,
             line=node.lineno,
             params=tuple(parameter_names(node.args)),
             returns=self.returned(definition),
+            arguments=tuple(required_arguments(node.args)),
+            calls=calls,
         )
         if not is_kernel or isinstance(node, ast.Lambda):
             return facts

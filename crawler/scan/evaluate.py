@@ -260,6 +260,9 @@ class Evaluator:
                     member = self.files[base.path].classes[base.index].members.get(value.name)
                     if member is not None:
                         found.extend(self.meanings(base.path, member, depth + 1))
+                    elif value.name == "apply":
+                        # What runs an autograd function: a call of it is a call of the class.
+                        found.append(base)
                 case FunctionAt() | KernelOf() if value.name in ("fn", "jit_fn", "kernel"):
                     found.append(base)
         return found

@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param
 
-SCANNER_VERSION = "2"
+SCANNER_VERSION = "3"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 
@@ -147,7 +147,11 @@ class KernelFacts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
-    """A function definition. `returns` are the values its return statements can give."""
+    """A function definition. `returns` are the values its return statements can give.
+
+    `arguments` are what a call of it must give, as a call writes them; `calls` are what it calls
+    that may be of the project.
+    """
 
     qualname: str
     line: int
@@ -155,6 +159,8 @@ class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
     decorators: tuple[Value, ...] = ()
     returns: tuple[Value, ...] = ()
     kernel: KernelFacts | None = None
+    arguments: tuple[str, ...] = ()
+    calls: tuple[Value, ...] = ()
 
 
 class ClassFacts(msgspec.Struct, frozen=True, array_like=True):

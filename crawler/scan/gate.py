@@ -1,7 +1,8 @@
 """The byte gate: which files are worth a parse, told from their bytes alone.
 
-A file may matter in two ways: it may define kernels, or it may launch kernels of another file. The
-gate lets both through and is deliberately loose; that it lets a file through says nothing.
+A file may matter in three ways: it may define kernels, it may launch kernels of another file, or it
+may make an autograd function of what launches them. The gate lets all through and is deliberately
+loose; that it lets a file through says nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _IMPORTED = re.compile(rb"[\w\x80-\xff]+|\*")
 
 def may_hold_kernels(data: bytes) -> bool:
     """Tell whether a file may define, wrap, re-export or launch kernels."""
-    if b"triton" in data or b"gluon" in data:
+    if b"triton" in data or b"gluon" in data or b"autograd.Function" in data:
         return True
     return (b"jit" in data and _JIT.search(data) is not None) or (
         b"](" in data and _GRID_CALL.search(data) is not None

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from crawler.models import ApiUse, Dialect, Form, Param, ParamKind, Role, ScannedKernel
+from crawler.scan.callers import CallGraph
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit
 from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
 from crawler.scan.names import LANGUAGE_ROOTS
+from crawler.scan.usage import Usages
 
 MAX_PASS_ROUNDS = 4
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
@@ -27,23 +29,31 @@ class _Kernel:
     form: Form
     has_unknown_decorator: bool
     launchers: set[str] = field(default_factory=set)
+    launched_by: set[FunctionAt] = field(default_factory=set)
     calls: set[FunctionAt] = field(default_factory=set)
     callers: int = 0
     uses: dict[ApiUse, None] = field(default_factory=dict)
     params: tuple[Param, ...] = ()
 
 
-def link_snapshot(files: Mapping[str, FileFacts]) -> tuple[ScannedKernel, ...]:
-    """Return the kernels of a snapshot, sorted by path, cell and line."""
+def link_snapshot(
+    files: Mapping[str, FileFacts], *, paths: Iterable[str] = ()
+) -> tuple[ScannedKernel, ...]:
+    """Return the kernels of a snapshot, sorted by path, cell and line.
+
+    `paths` are its other Python files, which tell how the kernels are imported.
+    """
     evaluator = Evaluator(files)
     kernels = {k.at: k for path in sorted(files) for k in _kernels_of(evaluator, path)}
+    graph = CallGraph(evaluator)
     for path in sorted(files):
-        _add_launches(evaluator, path, kernels)
+        _add_launches(evaluator, graph, path, kernels)
     for kernel in kernels.values():
         _add_uses(evaluator, kernel, kernels)
     _add_method_calls(kernels)
     _settle_params(evaluator, kernels)
-    scanned = (_scanned(kernel, files[kernel.at.path], kernels) for kernel in kernels.values())
+    usages = Usages(graph, {*files, *paths})
+    scanned = (_scanned(kernel, kernels, graph, usages) for kernel in kernels.values())
     return tuple(_numbered(sorted(scanned, key=_place)))
 
 
@@ -117,12 +127,15 @@ def _hands_on(evaluator: Evaluator, path: str, decorator: Value) -> bool:
     return any(isinstance(m, HandsOn) for m in evaluator.meanings(path, decorator))
 
 
-def _add_launches(evaluator: Evaluator, path: str, kernels: Mapping[FunctionAt, _Kernel]) -> None:
+def _add_launches(
+    evaluator: Evaluator, graph: CallGraph, path: str, kernels: Mapping[FunctionAt, _Kernel]
+) -> None:
     for launch in evaluator.files[path].launches:
         for function in evaluator.functions(path, launch.target):
             if function in kernels:
                 where = f"{path}::{launch.launcher}" if launch.launcher else path
                 kernels[function].launchers.add(where)
+                kernels[function].launched_by.update(graph.named(path, launch.launcher or ""))
 
 
 def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]) -> None:
@@ -220,10 +233,16 @@ def _role(kernel: _Kernel) -> Role:
 
 
 def _scanned(
-    kernel: _Kernel, facts: FileFacts, kernels: Mapping[FunctionAt, _Kernel]
+    kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel], graph: CallGraph, usages: Usages
 ) -> ScannedKernel:
-    cell, offset = _cell(facts, kernel.facts.start_line)
     here = kernel.facts
+    cell, offset = _cell(graph.file(kernel.at), here.start_line)
+    role = _role(kernel)
+    launched_by = sorted(kernel.launched_by, key=lambda f: (f.path, f.index))
+    if role is Role.POINTWISE:
+        # What expands such a function makes a call of it a launch.
+        launched_by = graph.direct_callers(kernel.at)
+        kernel.launchers.update(graph.place(caller) for caller in launched_by)
     return ScannedKernel(
         path=kernel.at.path,
         cell=cell,
@@ -232,7 +251,7 @@ def _scanned(
         ordinal=1,
         dialect=_dialect(kernel),
         form=kernel.form,
-        role=_role(kernel),
+        role=role,
         start_line=here.start_line - offset,
         def_line=here.def_line - offset,
         end_line=here.end_line - offset,
@@ -245,6 +264,8 @@ def _scanned(
             sorted({_short(u.name) for u in kernel.uses if u.is_call and _is_language(u.name)})
         ),
         launchers=tuple(sorted(kernel.launchers)),
+        usage=usages.usage(kernel.at, role, launched_by),
+        passes=tuple(graph.passes_above(launched_by)),
         calls=tuple(sorted(f"{f.path}::{kernels[f].function.qualname}" for f in kernel.calls)),
         uses=tuple(kernel.uses),
         source=here.source,

@@ -350,6 +350,15 @@ def parameter_names(arguments: ast.arguments) -> list[str]:
     return [argument.arg for argument in every]
 
 
+def required_arguments(arguments: ast.arguments) -> Iterator[str]:
+    """Yield what a call must give, as it is written: `x`, and `eps=eps` where only by keyword."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    yield from (a.arg for a in positional[: len(positional) - len(arguments.defaults)])
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if default is None:
+            yield f"{argument.arg}={argument.arg}"
+
+
 def _pairs(
     targets: Sequence[ast.expr], value: ast.expr | None, *, is_element: bool
 ) -> Iterator[tuple[ast.expr, ast.expr | None]]:

@@ -76,6 +76,7 @@ CREATE TABLE kernel_rows (
     verified STRUCT("result" VARCHAR, gpu VARCHAR, torch VARCHAR, triton VARCHAR),
     reasons STRUCT(field VARCHAR, reason VARCHAR)[],    -- why, for what was inferred
     calls VARCHAR[] NOT NULL,
+    passes VARCHAR[] NOT NULL DEFAULT [], -- of autograd functions, that launch it
     uses STRUCT("name" VARCHAR, keywords VARCHAR[], is_call BOOLEAN, guards VARCHAR[])[]
         NOT NULL DEFAULT [],
     source VARCHAR                  -- null: its facts alone came, with the package

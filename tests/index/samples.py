@@ -55,7 +55,9 @@ def kernel(qualname: str = "add_kernel", **facts: Any) -> KernelRecord:
         decorators=("triton.jit",),
         tl_calls=("tl.load", "tl.store"),
         launchers=(),
+        usage=None,
         calls=(),
+        passes=(),
         uses=(),
         source=body(name),
     )

@@ -113,7 +113,7 @@ def test_what_of_a_kernel_is_in_a_bundle_is_decided_column_by_column(bundle: Pat
         "permalink params autotune heuristics decorators tl_calls features dtypes ops tags "
         "triton_min triton_max triton_declared license authors is_test is_generated launchers "
         "usage backward forward clone_group n_copies origin first_seen last_seen removed_at "
-        "verified reasons calls".split()
+        "verified reasons calls passes".split()
     )
     assert set(repos) == set(
         "name location status commit version first_crawled_at last_crawled_at last_seen_at "

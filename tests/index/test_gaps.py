@@ -46,9 +46,10 @@ def test_a_kernel_and_its_backward_shrink_the_gap(
     )
     after = {row["operator"]: row for row in gaps_json(db, capsys)}
     assert before["layer_norm"]["forward"] == before["layer_norm"]["backward"] == 0
-    assert after["layer_norm"]["forward"] == after["layer_norm"]["backward"] == 1
+    # They are known to be a pair, so each stands for both directions.
+    assert after["layer_norm"]["forward"] == after["layer_norm"]["backward"] == 2
     assert after["layer_norm"]["score"] < before["layer_norm"]["score"]  # type: ignore[operator]
-    assert after["layer_norm"]["best"] == ["acme/kernels:norm.py::layer_norm_fwd_kernel"]
+    assert "acme/kernels:norm.py::layer_norm_fwd_kernel" in after["layer_norm"]["best"]  # type: ignore[operator]
 
 
 def test_removed_kernels_and_tests_fill_no_gap(db: Path) -> None:

@@ -79,6 +79,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     assert table == [c for c in PROMISED if c != "stars"] + [
         "reasons",
         "calls",
+        "passes",
         "uses",
         "source",
     ]

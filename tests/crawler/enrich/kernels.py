@@ -47,7 +47,9 @@ def scanned(source: str, *, path: str = "kernels.py") -> dict[str, KernelRecord]
             decorators=kernel.decorators,
             tl_calls=kernel.tl_calls,
             launchers=kernel.launchers,
+            usage=kernel.usage,
             calls=kernel.calls,
+            passes=kernel.passes,
             uses=kernel.uses,
             source=kernel.source,
         )
@@ -65,6 +67,7 @@ def bare(
     params: Iterable[str] = (),
     tl_calls: Iterable[str] = (),
     calls: Iterable[str] = (),
+    passes: Iterable[str] = (),
     docstring: str | None = None,
     decorators: Iterable[str] = ("triton.jit",),
     source: str = "",
@@ -93,7 +96,9 @@ def bare(
         decorators=tuple(decorators),
         tl_calls=tuple(tl_calls),
         launchers=tuple(launchers),
+        usage=None,
         calls=tuple(calls),
+        passes=tuple(passes),
         uses=(),
         source=source,
     )
