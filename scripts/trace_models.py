@@ -136,7 +136,8 @@ def main(names: list[str]) -> int:
         for name, (forward, backward) in traced.items():
             print(name, dict(forward.most_common()), dict(backward.most_common()), sep="\n")
     elif not failed:
-        DATA.write_text(_data(listed["models"], traced), encoding="utf-8")
+        versions = {name: version(name) for name in ("torch", "transformers", "diffusers")}
+        DATA.write_text(_data(listed["models"], traced, versions), encoding="utf-8")
     print(f"{len(traced)} traced, {len(failed)} failed: {' '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
@@ -167,7 +168,7 @@ def trace(entry: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Counter[
 
 def build(entry: Mapping[str, Any], fake: FakeTensorMode) -> torch.nn.Module:
     """Return the model of an entry, its parameters and buffers fake tensors of the CPU."""
-    package, _, name = entry["model"].partition(".")
+    package, _, name = entry["model"].rpartition(".")
     kind = getattr(importlib.import_module(package), name)
     with torch.device("meta"):
         if package == "transformers":
@@ -225,7 +226,9 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
 
 
 def _data(
-    models: Mapping[str, Any], traced: Mapping[str, tuple[Counter[str], Counter[str]]]
+    models: Mapping[str, Any],
+    traced: Mapping[str, tuple[Counter[str], Counter[str]]],
+    versions: Mapping[str, str],
 ) -> str:
     """Return the counts as JSON: of each operator and pass, in which architectures, how often."""
     operators = sorted({name for passes in traced.values() for calls in passes for name in calls})
@@ -243,7 +246,7 @@ def _data(
             }
     data = {
         "made_by": "scripts/trace_models.py",
-        "versions": {name: version(name) for name in ("torch", "transformers", "diffusers")},
+        "versions": versions,
         "architectures": {name: models[name]["kind"] for name in sorted(traced)},
         "operators": counts,
     }

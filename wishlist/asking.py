@@ -33,6 +33,7 @@ NOISE_SHARE = 0.3
 # What an op of everyday arithmetic is worth beside one that is not.
 GENERAL_SHARE = 0.2
 LONGEST = 300
+MOST_OPS = 6
 LONGEST_PHRASE = 6
 _MARKS = frozenset("([,;:")
 _PIECE = re.compile(r"[(\[,;:]|[\w./+'-]+")
@@ -73,7 +74,7 @@ def asking(wish: Wish) -> Asking:
         if before >= 0 and words[before].weight == HEAD:
             words[before] = replace(words[before], weight=MODIFIER)
     return Asking(
-        ops=most_specific(wish.ops),
+        ops=most_specific(wish.ops)[:MOST_OPS],
         words=_once(word for n, word in enumerate(words) if n not in explained and word.weight),
         op_words=_once(replace(words[n], weight=HEAD) for n in sorted(explained)),
         passes=frozenset(wish.passes or (Pass.FORWARD,)),

@@ -7,10 +7,13 @@ backward pass keeps `NO_BACKWARD`, so that it is `partly` what was wished for an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from crawler.enrich.dtypes import dtype_of_word
 from crawler.enrich.op_vocabulary import op_vocabulary
+from crawler.enrich.words import words_of
 from crawler.models import Role
 from wishlist.asking import HEAD, Asking, Word, asking, most_specific, op_weights, stems
 from wishlist.candidates import Candidate, is_permissive
@@ -18,8 +21,8 @@ from wishlist.models import Pass, Wish, WishMatch
 
 # A kernel of a more general op than the one asked for: attention for paged attention.
 GENERAL_OP = 0.5
-# A kernel whose own name says nothing of the op: one of several that its launcher runs.
-UNNAMED = 0.93
+# A kernel whose own name says nothing, or something else than what it is launched for.
+SILENT_NAME, OTHER_NAME = 0.97, 0.9
 # Each op, and each word of its name, that nobody asked for.
 EXTRA_OP, MOST_EXTRA_OPS = 0.93, 3
 EXTRA_WORD, MOST_EXTRA_WORDS = 0.985, 6
@@ -27,7 +30,7 @@ EXTRA_WORD, MOST_EXTRA_WORDS = 0.985, 6
 WORDS_ALONE = 0.85
 # What is left of a score where something that was asked for is missing ...
 NO_BACKWARD, NO_FORWARD, OTHER_DIRECTION = 0.6, 0.5, 0.9
-NO_DTYPE, NO_FEATURE = 0.65, 0.85
+NO_DTYPE, OTHER_DTYPE, NO_FEATURE = 0.65, 0.85, 0.85
 # ... and where a kernel is of less use than others.
 DEVICE_FUNCTION, UNKNOWN_ROLE, OLD_TRITON, NOT_PERMISSIVE, NOT_VERIFIED = 0.7, 0.95, 0.9, 0.97, 0.99
 # Matches below this tell nothing.
@@ -151,6 +154,15 @@ def _of_dtypes(asked: Asking, candidate: Candidate) -> Iterator[_Judgement]:
             yield _Judgement(share=NO_DTYPE, words=f"{dtype} missing")
         else:
             yield _Judgement(share=1.0, words=dtype)
+    if not _PLAIN_DTYPES.issuperset(asked.dtypes):
+        place = candidate.id.partition(":")[2]
+        for other in sorted(_named_formats(place).difference(asked.dtypes, _PLAIN_DTYPES)):
+            yield _Judgement(share=OTHER_DTYPE, words=f"for {other}")
+
+
+def _named_formats(place: str) -> set[str]:
+    words = (word for part in re.split(r"\W+", place) for word in words_of(part))
+    return {dtype for word in words if (dtype := dtype_of_word(word))}
 
 
 def _formats(candidate: Candidate) -> Iterator[str]:
@@ -170,12 +182,19 @@ def _of_features(asked: Asking, candidate: Candidate) -> Iterator[_Judgement]:
 
 def _of_name(asked: Asking, candidate: Candidate) -> _Judgement:
     """Judge by what its name says beyond the wish, or if it does not say what is wished for."""
-    known = {word.stem for word in (*asked.words, *asked.op_words)}
     said = stems(candidate.name)
+    named = {word.stem for word in asked.op_words or asked.words}
     joined = "".join(word.text for word in asked.op_words)
-    extra = [word for word in said - known if word not in joined]
+    extra = [
+        word
+        for word in said.difference(named, (word.stem for word in asked.words))
+        if word not in joined
+    ]
     share = EXTRA_WORD ** min(len(extra), MOST_EXTRA_WORDS)
-    return _Judgement(share=share if len(extra) < len(said) else share * UNNAMED)
+    if not said:
+        return _Judgement(share=share * SILENT_NAME)
+    says_it = not said.isdisjoint(named) or any(word in joined for word in said)
+    return _Judgement(share=share if says_it else share * OTHER_NAME)
 
 
 def _of_role(candidate: Candidate) -> _Judgement:
