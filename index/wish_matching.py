@@ -13,7 +13,7 @@ from index.staging import Staging
 from index.table import Table
 from wishlist.duplicates import Duplicate, find_duplicates
 from wishlist.match import match
-from wishlist.models import EXISTS_SCORE, PARTLY_SCORE, Answer, Wish, WishMatch
+from wishlist.models import Answer, Wish, WishMatch, answer_of
 
 MATCH_COLUMNS = (
     "repo", "number", "title", "answer", "is_news", "id", "score", "reason", "alike", "matches",
@@ -39,10 +39,7 @@ class MatchedWish:
     @property
     def answer(self) -> Answer:
         """What the index has for it, judged by its best match."""
-        best = self.matches[0].score if self.matches else 0.0
-        if best >= EXISTS_SCORE:
-            return Answer.EXISTS
-        return Answer.PARTLY if best >= PARTLY_SCORE else Answer.MISSING
+        return answer_of(self.matches)
 
 
 def match_wishes(
@@ -65,7 +62,7 @@ def match_wishes(
             matches=matches,
             is_news=wish.matched_at is not None
             and (wish.repo, wish.number) not in served
-            and any(each.score >= EXISTS_SCORE for each in matches),
+            and answer_of(matches) is Answer.EXISTS,
             alike=alike.get((wish.repo, wish.number), ()),
             matched_at=datetime.now(UTC),
         )

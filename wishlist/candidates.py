@@ -14,6 +14,9 @@ PERMISSIVE = frozenset(
 )
 """Licences (SPDX) that ask for no more than that they are passed on."""
 
+PLAIN_DTYPES = frozenset({"float64", "float32", "float16", "bfloat16"})
+"""Floats that a kernel without a word about them handles like any other."""
+
 _EXCEPTION = re.compile(r" WITH [\w.-]+")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from wishlist.asking import Asking, Word, asking, op_weights
+from wishlist.candidates import PLAIN_DTYPES
 from wishlist.models import Wish
 
 DUPLICATE_SCORE = 0.5
@@ -16,8 +17,6 @@ DUPLICATE_SCORE = 0.5
 WORDS_SHARE = 0.85
 # What is left of it where the one asks for what the other does not.
 OTHER_PASSES, MORE_PASSES, OTHER_DTYPES, MORE_DTYPES, OTHER_FEATURE = 0.4, 0.85, 0.4, 0.8, 0.8
-
-_PLAIN_DTYPES = frozenset({"float64", "float32", "float16", "bfloat16"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def _of_passes(first: Asking, second: Asking) -> float:
 
 
 def _of_dtypes(first: Asking, second: Asking) -> float:
-    ours, theirs = (set(asked.dtypes) - _PLAIN_DTYPES for asked in (first, second))
+    ours, theirs = (set(asked.dtypes) - PLAIN_DTYPES for asked in (first, second))
     if ours == theirs:
         return 1.0
     return MORE_DTYPES if not ours or not theirs or ours & theirs else OTHER_DTYPES

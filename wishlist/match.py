@@ -16,7 +16,7 @@ from crawler.enrich.op_vocabulary import op_vocabulary
 from crawler.enrich.words import words_of
 from crawler.models import Role
 from wishlist.asking import HEAD, Asking, Word, asking, most_specific, op_weights, stems
-from wishlist.candidates import Candidate, is_permissive
+from wishlist.candidates import PLAIN_DTYPES, Candidate, is_permissive
 from wishlist.models import Pass, Wish, WishMatch
 
 # A kernel of a more general op than the one asked for: attention for paged attention.
@@ -37,9 +37,7 @@ DEVICE_FUNCTION, UNKNOWN_ROLE, OLD_TRITON, NOT_PERMISSIVE, NOT_VERIFIED = 0.7, 0
 LEAST_SCORE = 0.2
 MOST_MATCHES = 5
 
-# Floats that a kernel without a word about them handles like any other.
 _FORMATS = frozenset({"fp8", "fp4", "int8", "int4"})
-_PLAIN_DTYPES = frozenset({"float64", "float32", "float16", "bfloat16"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +145,16 @@ def _of_dtypes(asked: Asking, candidate: Candidate) -> Iterator[_Judgement]:
     """Judge each format that takes a kernel of its own; plain floats every kernel takes."""
     own = {*candidate.dtypes, *candidate.features, *_formats(candidate)}
     for dtype in asked.dtypes:
-        if dtype in _PLAIN_DTYPES:
+        if dtype in PLAIN_DTYPES:
             continue
         names = {dtype, dtype.replace("float", "fp")}
         if own.isdisjoint(names):
             yield _Judgement(share=NO_DTYPE, words=f"{dtype} missing")
         else:
             yield _Judgement(share=1.0, words=dtype)
-    if not _PLAIN_DTYPES.issuperset(asked.dtypes):
+    if not PLAIN_DTYPES.issuperset(asked.dtypes):
         place = candidate.id.partition(":")[2]
-        for other in sorted(_named_formats(place).difference(asked.dtypes, _PLAIN_DTYPES)):
+        for other in sorted(_named_formats(place).difference(asked.dtypes, PLAIN_DTYPES)):
             yield _Judgement(share=OTHER_DTYPE, words=f"for {other}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -234,9 +235,12 @@ class Wish:
     @property
     def answer(self) -> Answer | None:
         """What the index has for it, None before it was held against the index."""
-        if self.matched_at is None:
-            return None
-        best = max((match.score for match in self.matches), default=0.0)
-        if best >= EXISTS_SCORE:
-            return Answer.EXISTS
-        return Answer.PARTLY if best >= PARTLY_SCORE else Answer.MISSING
+        return None if self.matched_at is None else answer_of(self.matches)
+
+
+def answer_of(matches: Iterable[WishMatch]) -> Answer:
+    """Return what the index has for a wish, judged by the best of these matches."""
+    best = max((match.score for match in matches), default=0.0)
+    if best >= EXISTS_SCORE:
+        return Answer.EXISTS
+    return Answer.PARTLY if best >= PARTLY_SCORE else Answer.MISSING
