@@ -12,21 +12,24 @@ from crawler.github.client import GithubClient
 from crawler.github.errors import GithubError
 from crawler.github.json_fields import count, json_object, text
 
+# Not cancelled, and not skipped.
+_ENDED = ("success", "failure")
 # Other states are of a person's making.
 _OURS_TO_ENABLE = frozenset({"active", "disabled_inactivity"})
 
 
 def find_last_run(client: GithubClient, repo: str, workflow: str, *, branch: str) -> int | None:
-    """Return the id of the last run of a workflow file that succeeded on a branch, or None.
+    """Return the id of the last run of a workflow file on a branch that came to its end, or None.
 
-    Only runs of the repository's own code count: a branch of a fork may have the same name.
+    It may have failed. Only runs of the repository's own code count: a branch of a fork may have
+    the same name.
 
     Raises:
         GithubError: GitHub does not tell.
     """
     path = f"/repos/{repo}/actions/workflows/{workflow}/runs"
     query = (
-        f"?branch={quote(branch, safe='')}&status=success&exclude_pull_requests=true&per_page=20"
+        f"?branch={quote(branch, safe='')}&status=completed&exclude_pull_requests=true&per_page=20"
     )
     reply = client.get(f"{path}{query}", parse_own_runs)
     if reply.status == 404:
@@ -37,7 +40,7 @@ def find_last_run(client: GithubClient, repo: str, workflow: str, *, branch: str
 
 
 def parse_own_runs(body: str) -> tuple[int, ...]:
-    """Return the ids of the runs of the repository's own code, the latest first.
+    """Return the ids of the runs of the repository's own code that ended, the latest first.
 
     Raises:
         ValueError: It is no list of runs; names the field.
@@ -45,7 +48,9 @@ def parse_own_runs(body: str) -> tuple[int, ...]:
     runs = json_object(body).get("workflow_runs")
     if not isinstance(runs, list):
         raise ValueError("workflow_runs is no list")
-    return tuple(count(run, "id") for run in runs if _is_own(run))
+    return tuple(
+        count(run, "id") for run in runs if _is_own(run) and run.get("conclusion") in _ENDED
+    )
 
 
 def _is_own(run: Mapping[str, Any]) -> bool:

@@ -98,14 +98,17 @@ def heartbeat(workflows: tuple[str, ...]) -> None:
 @automation.command("last-run")
 @click.argument("workflow")
 def last_run(workflow: str) -> None:
-    """Hand on, as `run-id`, the last run of a workflow file that went well on this branch."""
+    """Hand on, as `run-id`, the last run of a workflow file that came to its end on this branch.
+
+    Verifications that failed are results too.
+    """
     from crawler.github.workflows import find_last_run
     from index.automation.actions import read_job
 
     job = read_job(os.environ)
     with job.client() as client:
         run = find_last_run(client, job.repo, workflow, branch=job.branch)
-    note(f"{workflow}: " + ("no run that went well" if run is None else f"run {run}"))
+    note(f"{workflow}: " + ("no run that came to its end" if run is None else f"run {run}"))
     job.put_out("run-id", "" if run is None else str(run))
 
 

@@ -58,7 +58,7 @@ def list_runs(world: World, request: Request, repo: HostedRepo, workflow: str) -
         run_body(request, repo, run)
         for run in sorted(repo.workflows[workflow], key=lambda run: -run.id)
         if run.branch == asked.get("branch", run.branch)
-        and run.conclusion == asked.get("status", run.conclusion)
+        and asked.get("status", "completed") in ("completed", run.conclusion)
     ]
     return json_answer({"total_count": len(runs), "workflow_runs": runs})
 

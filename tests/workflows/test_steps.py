@@ -106,6 +106,9 @@ def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
     lines = said.splitlines()
     assert not any(line.lstrip().startswith("::") for line in lines), "a command to the runner"
     assert SECRET not in said
+    jobs.machine += 1
+    assert_went_well(run_job(jobs, "wishes.yml", "wishes"))
+    # The second machine knows nothing of the first, and must find what that one wrote.
     (answer,) = served.comments
     assert "softmax_kernel" in answer.body
     for issue in jobs.own.tracker.issues.values():

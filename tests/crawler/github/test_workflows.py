@@ -22,11 +22,13 @@ def test_only_runs_of_the_repositorys_own_code_count(server, repo, make_client):
         HostedRun(id=1),
         HostedRun(id=2),
         HostedRun(id=3, conclusion="failure"),
+        HostedRun(id=6, conclusion="cancelled"),
+        HostedRun(id=7, conclusion="skipped"),
         HostedRun(id=4, branch="topic"),
         HostedRun(id=5, of_fork=True),
     ]
     client = make_client()
-    assert find_last_run(client, REPO, "gpu.yml", branch="main") == 2
+    assert find_last_run(client, REPO, "gpu.yml", branch="main") == 3
     assert find_last_run(client, REPO, "none.yml", branch="main") is None
 
 
