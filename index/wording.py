@@ -64,7 +64,7 @@ def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
             plain += run
         else:
             found += reader.read(plain)
-            literal = [concept.term for concept in reader.read(run)]
+            literal = [concept.term for concept in reader.read(run, is_name=True)]
             found.append(Concept(term=names[key], literal=tuple(dict.fromkeys(literal))))
             plain = []
     found += reader.read(plain)
@@ -85,13 +85,14 @@ class _Reader:
         self._con = con
         self._vocabulary = _Vocabulary(con, asked)
 
-    def read(self, asked: Sequence[str]) -> list[Concept]:
-        """Return what neighbouring words ask for."""
+    def read(self, asked: Sequence[str], *, is_name: bool = False) -> list[Concept]:
+        """Return what neighbouring words ask for; those of a name need not occur anywhere."""
         found: list[Concept] = []
         for run in _runs(asked, lambda run: self._vocabulary.has("".join(run))):
             word = "".join(run)
             found += (
-                Concept(term=each, is_common=word in COMMON_WORDS) for each in self._terms(word)
+                Concept(term=each, is_common=word in COMMON_WORDS)
+                for each in self._vocabulary.terms(word) or (() if is_name else self._guess(word))
             )
         compounds = _compounds(self._con, found)
         return [
@@ -99,10 +100,8 @@ class _Reader:
             for run in _runs(found, lambda run: _key(run) in compounds)
         ]
 
-    def _terms(self, word: str) -> tuple[str, ...]:
-        terms = self._vocabulary.terms(word)
-        if terms:
-            return terms
+    def _guess(self, word: str) -> tuple[str, ...]:
+        """Return the terms of the word that one which nobody wrote is taken for."""
         meant = meant_word(self._con, word)
         if meant is None:
             self.unknown.append(word)
