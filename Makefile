@@ -2,6 +2,7 @@
 # make test   environment, install, every test that needs no GPU
 # make lint   format, lint and types, the README against the code, the workflows
 # make bench  what is measured on a CPU, beside its peers
+# make bundle the index that comes with the package, made anew (see CONTRIBUTING.md)
 # make wheel  the wheel, built, installed outside the tree and tried
 # make kernels TRITON=3.8.0  the verified kernels under that release: interpreter, machine code
 # make install, make install-kernels  just the environment, without or with torch and Triton
@@ -11,11 +12,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_DB ?= demo-index/index.duckdb
+BUNDLE_DB ?= bundle-index/index.duckdb
 DEMO_PACKAGES := pypi:flag-gems pypi:fla-core pypi:liger-kernel pypi:conch-triton-kernels
 
 TRITON ?= 3.9.0
 
-.PHONY: install install-kernels demo test lint bench wheel kernels clean
+.PHONY: install install-kernels demo test lint bench bundle wheel kernels clean
 
 install: $(VENV)/base.stamp
 install-kernels: $(VENV)/kernels.stamp
@@ -70,5 +72,17 @@ kernels: $(VENV)/kernels.stamp
 	$(BIN)/python -m verified_kernels.verify --device cpu --jobs 2
 	$(BIN)/python -m verified_kernels.compile_only
 
+# A source that fails stops nothing: what is known of the others is made.
+bundle: $(VENV)/lint.stamp
+	mkdir -p $(dir $(BUNDLE_DB))
+ifdef CLONES
+	$(BIN)/python scripts/offline_sources.py $(CLONES) > $(BUNDLE_DB).toml
+	-$(BIN)/triton-index --db $(BUNDLE_DB) crawl --sources $(BUNDLE_DB).toml
+else
+	-$(BIN)/triton-index --db $(BUNDLE_DB) crawl --sources sources.toml
+endif
+	$(BIN)/python scripts/make_bundle.py $(BUNDLE_DB)
+	$(BIN)/cog -r README.md
+
 clean:
-	rm -rf $(VENV) demo-index
+	rm -rf $(VENV) demo-index bundle-index
