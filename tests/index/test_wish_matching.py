@@ -180,3 +180,13 @@ def test_moments_are_kept_in_utc(db: Path, wish_match: Match) -> None:
     wish_match()
     ((matched_at, served_at),) = rows(db, "SELECT matched_at, served_at FROM wish_matches")
     assert before <= matched_at == served_at
+
+
+def test_gaps_count_the_people_who_wish(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(db, crawled(SOFTMAX))
+    ask(db, issue_wish(3, "CTC loss"), issue_wish(5, "CTC loss with backward"))
+    assert main(["--db", str(db), "gaps", "--limit", "0", "--format", "json"]) == 0
+    found = {row["operator"]: row for row in json.loads(capsys.readouterr().out)}
+    assert found["ctc_loss"]["wishes"] == [3, 5]
+    assert found["ctc_loss"]["people"] == 2
+    assert found["ctc_loss"]["missing"] == ["no kernel", "no backward"]
