@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param
 
-SCANNER_VERSION = "3"
+SCANNER_VERSION = "4"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 

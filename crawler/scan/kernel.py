@@ -22,6 +22,7 @@ from crawler.scan.facts import (
     Use,
     Value,
 )
+from crawler.scan.flags import spelled_out
 from crawler.scan.header import MAX_DECORATOR, Header, HeaderParam, read_header
 from crawler.scan.names import CUSTOMARY_ALIASES
 from crawler.scan.scope import Scope, name_value
@@ -66,7 +67,7 @@ def kernel_facts(
     end = node.end_lineno or node.lineno
     autotune, heuristics = _tuning([*applied, *node.decorator_list], inner)
     body = _Body(inner, {param.name for param in header.params})
-    body.read(node, _guard_texts(guards))
+    body.read(node, _guard_texts([spelled_out(guard, inner.module) for guard in guards]))
     return KernelFacts(
         start_line=start,
         def_line=node.lineno,
@@ -207,8 +208,9 @@ class _Body:
         yield node.test, guards
         then = other = guards
         if len(guards) < MAX_GUARDS:
-            then = (*guards, *_guard_texts([node.test]))
-            negated = ast.UnaryOp(ast.Not(), node.test)
+            test = spelled_out(node.test, self.outer.module, self.local)
+            then = (*guards, *_guard_texts([test]))
+            negated = ast.UnaryOp(ast.Not(), test)
             other = (*guards, *_guard_texts([negated])) if len(then) > len(guards) else guards
         bodies = (node.body, node.orelse)
         for part, texts in zip(bodies, (then, other), strict=True):

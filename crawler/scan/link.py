@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crawler.models import ApiUse, Dialect, Form, Param, ParamKind, Role, ScannedKernel
@@ -14,6 +14,7 @@ from crawler.scan.names import LANGUAGE_ROOTS
 from crawler.scan.usage import Usages
 
 MAX_PASS_ROUNDS = 4
+MAX_ALTERNATIVES = 8
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
 _MEMORY = ("load", "store", "program_id", "num_programs")
 
@@ -142,15 +143,28 @@ def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt
     path = kernel.at.path
     for use in kernel.facts.uses:
         value = _chain(use.root, use.path)
-        for function in evaluator.functions(path, value):
+        functions = evaluator.functions(path, value)
+        for function in functions:
             if function in kernels and function != kernel.at and function not in kernel.calls:
                 kernel.calls.add(function)
                 kernels[function].callers += 1
-        for name in evaluator.outside_names(path, value):
+        names = evaluator.outside_names(path, value)
+        guards = (*use.guards, *_alternatives(names, has_own=bool(functions)))
+        for name in names:
             if name.startswith("triton."):
                 kernel.uses[
-                    ApiUse(name=name, keywords=use.keywords, is_call=use.is_call, guards=use.guards)
+                    ApiUse(name=name, keywords=use.keywords, is_call=use.is_call, guards=guards)
                 ] = None
+
+
+def _alternatives(names: Sequence[str], *, has_own: bool) -> Iterator[str]:
+    """Yield the guard of a use that may mean any of several names, or a function of the project.
+
+    That function's own needs are the kernel's too; here it only tells that no name is a must.
+    """
+    every = [*names, *(["own"] if has_own else [])]
+    if 1 < len(every) <= MAX_ALTERNATIVES:
+        yield f"one_of({', '.join(every)})"
 
 
 def _add_method_calls(kernels: Mapping[FunctionAt, _Kernel]) -> None:

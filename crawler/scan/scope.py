@@ -125,6 +125,8 @@ class Scope:
     """Names whose value is changed in place: `configs.append(...)`, `configs += ...`."""
     functions: list[tuple[ast.AST, Scope]] = field(default_factory=list)
     """Of the module: each function with its inner scope, by the index of its `Function` value."""
+    flags: dict[str, ast.expr | None] = field(default_factory=dict)
+    """Of the module: what its names say of Triton's release, as far as that was asked."""
     lambdas: dict[ast.Lambda, int] = field(default_factory=dict)
     """Of the module: the place of each lambda that may hand on a function."""
 
