@@ -44,19 +44,27 @@ def list_releases(world: World, request: Request, repo: HostedRepo) -> Answer:
     return paginate(request, [release_body(request, repo, one) for one in releases_of(repo)])
 
 
+def add_release(repo: HostedRepo, tag: str, **facts: Any) -> HostedRelease:
+    """Make a release, published unless `facts` say otherwise; they are fields of it."""
+    number = next(_NUMBERS)
+    made = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(minutes=number)
+    known = {"commit": repo.head or "", "title": tag, "notes": "", "draft": False}
+    release = HostedRelease(id=number, tag=tag, created_at=made, **(known | facts))
+    repo.releases[number] = release
+    return release
+
+
 def create_release(world: World, request: Request, repo: HostedRepo) -> Answer:
     """Answer `repos/create-release`."""
-    sent, number = request.json(), next(_NUMBERS)
-    release = HostedRelease(
-        id=number,
-        tag=sent["tag_name"],
+    sent = request.json()
+    release = add_release(
+        repo,
+        sent["tag_name"],
         commit=sent["target_commitish"],
         title=sent["name"],
         notes=sent["body"],
         draft=sent["draft"],
-        created_at=datetime(2026, 2, 1, tzinfo=UTC) + timedelta(minutes=number),
     )
-    repo.releases[number] = release
     return replace(json_answer(release_body(request, repo, release)), status=201)
 
 
