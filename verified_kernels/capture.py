@@ -85,6 +85,7 @@ def _graphed(plain: Run, arguments: Arguments) -> list[Tensor]:
     """Captured on other values, which are replaced before the replay."""
     wanted = {n: t.detach().clone() for n, t in arguments.items() if isinstance(t, Tensor)}
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream), torch.no_grad():
         for name in wanted:
             if arguments[name].is_floating_point():

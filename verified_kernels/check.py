@@ -86,7 +86,9 @@ def _distance(
     rms = math.sqrt(expected.square().mean().item())
     worst = error.max().item()
     # A gradient that cancels to nothing is allowed the error of terms near one.
-    excess = error - (bounds.rtol * expected.abs() + bounds.atol * (rms or 1.0) + grain)
+    # So is a tensor of few entries, all of which can be small by chance.
+    scale = max(rms, 1.0) if error.numel() < FEW else rms or 1.0
+    excess = error - (bounds.rtol * expected.abs() + bounds.atol * scale + grain)
     relative = (
         math.sqrt(error.square().mean().item()) / rms if rms else (math.inf if worst else 0.0)
     )

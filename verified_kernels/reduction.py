@@ -4,7 +4,8 @@ A reduction over dimensions in the middle of a tensor is one over the middle of
 [n_outer, n, n_inner]; the n_outer * n_inner results are the *kept* entries. A program owns a tile
 of BLOCK_K kept entries and walks along n in steps of BLOCK_R. The tile is wide along whichever
 axis is contiguous in memory: rows of a matrix are read BLOCK_R entries at a time, columns as
-BLOCK_K neighbours at a time.
+BLOCK_K neighbours at a time. Tiles are small, so that many programs share a multiprocessor: their
+number, not the size of one load, is what hides the latency of memory.
 
 With few kept entries (a sum over everything has one) too few programs would run, so n is *split*:
 each program reduces one chunk, and a second launch reduces the chunks' results. No atomics: the
@@ -23,13 +24,19 @@ from torch import Tensor
 from verified_kernels.launch import FLOAT_DTYPES, cdiv, next_power_of_2, normalized_dim
 
 NUMBER_DTYPES = FLOAT_DTYPES | {torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64}
-NUM_WARPS = 4
-# Entries of a tile: 32 a thread, which is four 16-byte loads of bf16 in flight.
-TILE = 4096
-# Neighbours that a tile takes along a contiguous kept dimension.
-COLUMNS = 64
-# Programs that keep a large GPU busy; with fewer kept tiles than this, n is split.
-ENOUGH_PROGRAMS = 528
+# Entries of a tile: 16 a thread, which is two 16-byte loads of bf16 in flight.
+TILE = 1024
+NUM_WARPS = 2
+# A tile along rows is an eighth of them, within these: lanes meet once for eight steps.
+SHORTEST_STEP, LONGEST_STEP = 256, 1024
+# Steps that a tile of columns takes at once.
+STEPS = 32
+# Programs that keep a large GPU busy; with fewer kept tiles than half of this, n is split.
+ENOUGH_PROGRAMS = 2048
+# The tile where n is split along its contiguous axis, and how many programs that is worth.
+SPLIT_TILE = 2048
+SPLIT_WARPS = 8
+SPLIT_PROGRAMS = 4096
 # A chunk shorter than this many steps is not worth the second launch.
 LEAST_STEPS = 2
 
@@ -37,12 +44,17 @@ Dims = int | Sequence[int] | None
 
 
 class Blocks(NamedTuple):
-    """Tile and chunks of one launch: grid (cdiv(n_kept, block_k), splits)."""
+    """Tile and chunks of one launch: grid (cdiv(n_kept, block_k), splits).
+
+    `even`: every tile is full, so that no entry needs a mask.
+    """
 
     block_k: int
     block_r: int
     chunk: int
     splits: int
+    even: bool
+    num_warps: int
 
 
 def check_number(op: str, x: Tensor) -> None:
@@ -94,28 +106,41 @@ def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, 
     return x.reshape([math.prod(part) for part in sizes]), shape
 
 
-def plan_blocks(view: Tensor, tile: int = TILE) -> Blocks:
-    """Blocks for a view [n_outer, n, n_inner] that holds at least one entry."""
+def plan_blocks(view: Tensor, *, whole: bool = False) -> Blocks:
+    """Blocks for a view [n_outer, n, n_inner] that holds at least one entry.
+
+    Measured on an H200. `whole`: a tile spans all of n, and n is not split.
+    """
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    if kept_is_contiguous(view):
-        block_k = min(next_power_of_2(n_kept), COLUMNS)
-        block_r = min(next_power_of_2(n), tile // block_k)
+    longest = next_power_of_2(n)
+    tile, num_warps, enough = TILE, NUM_WARPS, ENOUGH_PROGRAMS
+    if whole:
+        tile = max(tile, longest)
+        block_r = longest
+    elif kept_is_contiguous(view):
+        block_r = min(longest, STEPS)
+    elif n_kept < ENOUGH_PROGRAMS and n >= SPLIT_TILE:
+        tile, num_warps, enough = SPLIT_TILE, SPLIT_WARPS, SPLIT_PROGRAMS
+        block_r = SPLIT_TILE
     else:
-        block_r = min(next_power_of_2(n), tile)
-        block_k = min(next_power_of_2(n_kept), tile // block_r)
-    steps = cdiv(n, block_r)
-    programs = cdiv(n_kept, block_k)
-    if programs >= ENOUGH_PROGRAMS or steps < 2 * LEAST_STEPS:
-        return Blocks(block_k, block_r, steps * block_r, 1)
-    splits = min(cdiv(ENOUGH_PROGRAMS, programs), steps // LEAST_STEPS)
+        block_r = min(longest, max(SHORTEST_STEP, min(longest // 8, LONGEST_STEP)))
+    block_k = min(next_power_of_2(n_kept), tile // block_r)
+    if not whole:
+        # What too few kept entries leave of the tile.
+        block_r = min(longest, tile // block_k)
+    even = n_kept % block_k == 0 and n % block_r == 0
+    steps, programs = cdiv(n, block_r), cdiv(n_kept, block_k)
+    splits = 1
+    if 2 * programs < enough and steps >= 2 * LEAST_STEPS:
+        splits = min(cdiv(enough, programs), steps // LEAST_STEPS)
     chunk = cdiv(steps, splits) * block_r
-    return Blocks(block_k, block_r, chunk, cdiv(n, chunk))
+    return Blocks(block_k, block_r, chunk, cdiv(n, chunk), even, num_warps)
 
 
-def plan_combine(partials: Tensor, tile: int = TILE) -> Blocks:
+def plan_combine(partials: Tensor) -> Blocks:
     """Blocks for the second launch, over partials [1, splits, n_kept]: never split again."""
-    blocks = plan_blocks(partials, tile)
+    blocks = plan_blocks(partials)
     return blocks._replace(chunk=blocks.chunk * blocks.splits, splits=1)
 
 

@@ -10,10 +10,17 @@ import verified_kernels as vk  # noqa: E402 - after the check that there is a Py
 from verified_kernels.ops.dropout import philox_reference  # noqa: E402
 
 
-def test_philox_gives_the_published_words_for_zero():
-    # From the known-answer tests of Random123: philox4x32-10, counter 0, key 0.
-    words = [int(word) for word in philox_reference(0, torch.zeros(1, dtype=torch.int64))]
-    assert words == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+@pytest.mark.parametrize(
+    ("rounds", "words"),
+    [
+        (7, [0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48]),
+        (10, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+    ],
+)
+def test_philox_gives_the_published_words_for_zero(rounds, words):
+    # From the known-answer tests of Random123: philox4x32, counter 0, key 0.
+    counter = torch.zeros(1, dtype=torch.int64)
+    assert [int(word) for word in philox_reference(0, counter, rounds)] == words
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

@@ -4,20 +4,21 @@
 larger than everything, and the first one wins. `argmin(x) = argmax(-x)`, as in `extrema`.
 
 **How work maps to program instances.** As in `sum`, with two tiles: the best entry each lane has
-met, and where. An entry replaces the best only if it is *greater*, so a lane keeps the first of
-equals. When the lanes meet, the maximum is found first, and then the smallest index among the lanes
-that hold it. A split row gives one entry and index a chunk; the second launch finds the winning
-chunk by the same rules and looks its index up.
+met, and the step that brought it. Step and lane give the index, once, at the end. An entry replaces
+the best only if it is *greater*, so a lane keeps the first of equals. When the lanes meet, the
+maximum is found first, and then the smallest index among the lanes that hold it. A split row gives
+one entry and index a chunk; the second launch finds the winning chunk by the same rules and looks
+its index up.
 
 **Traps.**
 - Lanes see every BLOCK_R-th entry, so the first lane with the maximum need not hold its first
   occurrence: ties are settled by index, not by lane.
 - A row of nothing but -inf has an argmax too: index 0. No entry is greater than the -inf that a
-  lane starts with, so a lane starts with the index of its own first entry.
+  lane starts with, so a lane starts with its own first entry.
 - `NaN == NaN` is false: the lanes that hold the maximum are found by `best != best` in that case.
 
-**What bounds the speed.** Reading, as for `sum`; the second tile costs registers, hence a smaller
-one.
+**What bounds the speed.** Comparing: two comparisons and two choices an entry take longer than the
+bytes of a bf16.
 
 The method is folklore; the text is the project's own (MIT).
 """
@@ -36,8 +37,6 @@ from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import cdiv
 from verified_kernels.ops.extrema import turned
 from verified_kernels.reduction import (
-    NUM_WARPS,
-    TILE,
     Blocks,
     check_not_empty,
     check_number,
@@ -57,9 +56,6 @@ from verified_kernels.spec import (
     Values,
 )
 
-# Half the tile of a sum: a lane holds an index beside each entry.
-ARG_TILE = TILE // 2
-
 
 @triton.jit
 def _arg_extremum_kernel(
@@ -76,6 +72,7 @@ def _arg_extremum_kernel(
     chunk,
     IS_MAX: tl.constexpr,
     HAS_INDEX: tl.constexpr,
+    EVEN: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -85,7 +82,8 @@ def _arg_extremum_kernel(
     k // n_inner, inner k % n_inner. best_ptr: [splits, n_kept] of x's dtype; out_ptr: the same of
     int64. HAS_INDEX: x holds the `best` of an earlier launch, index_ptr [n, n_kept] its `out`, and
     indices are looked up there; else index_ptr is not read. BLOCK_K spans kept entries, BLOCK_R a
-    step along n; chunk is a multiple of BLOCK_R. Grid: (cdiv(n_kept, BLOCK_K), splits).
+    step along n; chunk is a multiple of BLOCK_R. EVEN: no tile is cut short. Grid:
+    (cdiv(n_kept, BLOCK_K), splits).
     """
     # One program instance handles one chunk of BLOCK_K results.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
@@ -98,25 +96,26 @@ def _arg_extremum_kernel(
     else:
         best = tl.full([BLOCK_K, BLOCK_R], -9223372036854775808, tl.int64)
     lowest = best
-    # Where the best entry stands, counted from `first`: a chunk is shorter than 2**31.
-    lanes = tl.arange(0, BLOCK_R)[None, :]
-    where = tl.zeros([BLOCK_K, BLOCK_R], tl.int32) + lanes
+    # The step that brought each lane its best, counted from `first`: a chunk is shorter than 2**31.
+    step = tl.zeros([BLOCK_K, BLOCK_R], tl.int32)
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :]
+        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
         x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
         x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
         if not IS_MAX:
             x = turned(x)
         x = tl.where(inside, x, lowest)
-        greater = (x > best) | ((x != x) & (best == best))
+        # A NaN is not at most the best either, and nothing is greater than the first NaN.
+        greater = ~(x <= best) & (best == best)
         best = tl.where(greater, x, best)
-        where = tl.where(greater, (start - first).to(tl.int32) + lanes, where)
+        step = tl.where(greater, (start - first).to(tl.int32), step)
 
     top = tl.max(tl.where(best == best, best, lowest), axis=1)  # [BLOCK_K]
     is_nan = best != best
     has_nan = tl.max(is_nan.to(tl.int32), axis=1) > 0
     holds = tl.where(has_nan[:, None], is_nan, best == top[:, None])
+    where = step + tl.arange(0, BLOCK_R)[None, :]
     index = first + tl.min(tl.where(holds, where, 2147483647), axis=1)  # [BLOCK_K]
 
     stored = kept < n_kept
@@ -139,7 +138,7 @@ def _arg_extremum(op: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     out = torch.empty(shape, dtype=torch.int64, device=x.device)
     if n_kept == 0:
         return out
-    blocks = plan_blocks(view, ARG_TILE)
+    blocks = plan_blocks(view)
     sizes = (1, blocks.splits, n_kept)
     best = torch.empty(sizes, dtype=x.dtype, device=x.device)
     if blocks.splits == 1:
@@ -148,7 +147,7 @@ def _arg_extremum(op: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     index = torch.empty(sizes, dtype=torch.int64, device=x.device)
     _launch(op, view, None, best, index, blocks)
     winner = torch.empty(n_kept, dtype=x.dtype, device=x.device)
-    _launch(op, best, index, winner, out, plan_combine(best, ARG_TILE))
+    _launch(op, best, index, winner, out, plan_combine(best))
     return out
 
 
@@ -157,7 +156,7 @@ def _launch(
 ) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits = blocks
+    block_k, block_r, chunk, splits, even, num_warps = blocks
     _arg_extremum_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         out if index is None else index,
@@ -170,9 +169,10 @@ def _launch(
         chunk,
         op == "argmax",
         index is not None,
+        even,
         block_k,
         block_r,
-        num_warps=NUM_WARPS,
+        num_warps=num_warps,
     )
 
 
@@ -244,8 +244,8 @@ def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], *own: Mut
 SPEC_MUTANTS = (
     Mutant(
         why="the last of equals wins within a lane",
-        old="greater = (x > best)",
-        new="greater = (x >= best)",
+        old="greater = ~(x <= best)",
+        new="greater = ~(x < best)",
         cases=("ties",),
     ),
     Mutant(
@@ -256,8 +256,8 @@ SPEC_MUTANTS = (
     ),
     Mutant(
         why="NaN is passed over",
-        old=" | ((x != x) & (best == best))",
-        new="",
+        old="greater = ~(x <= best) & (best == best)",
+        new="greater = x > best",
         cases=("NaN and infinity",),
     ),
     Mutant(
@@ -274,8 +274,8 @@ SPECS = (
         argmax_reference,
         Mutant(
             why="a row of -inf has no index",
-            old="tl.zeros([BLOCK_K, BLOCK_R], tl.int32) + lanes",
-            new="tl.zeros([BLOCK_K, BLOCK_R], tl.int32) + n",
+            old="step = tl.zeros([BLOCK_K, BLOCK_R], tl.int32)",
+            new="step = tl.zeros([BLOCK_K, BLOCK_R], tl.int32) + n",
             cases=("NaN and infinity",),
         ),
         Mutant(why="the smallest is sought", old='op == "argmax"', new='op == "argmin"'),

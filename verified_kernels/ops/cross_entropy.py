@@ -50,6 +50,15 @@ from verified_kernels.spec import (
 
 
 @triton.jit
+def _absorb(x, high, total):
+    """Maximum and shifted sum of each lane, after its column of x [BLOCK_K, BLOCK_L] came in."""
+    higher = tl.maximum(high, tl.max(x, axis=0))
+    # Only -inf so far: shift by zero, since -inf - -inf is NaN.
+    shift = tl.where(higher == -float("inf"), 0.0, higher)
+    return higher, total * tl.exp(high - shift) + tl.sum(tl.exp(x - shift[None, :]), axis=0)
+
+
+@triton.jit
 def _forward(
     x_ptr,
     target_ptr,
@@ -60,7 +69,6 @@ def _forward(
     ignore_index,
     BLOCK_K: tl.constexpr,
     BLOCK_L: tl.constexpr,
-    STAGES: tl.constexpr,
 ):
     """loss[i] = lse[i] - x[i, target[i]], lse[i] = log(sum(exp(x[i, :]))), in fp32.
 
@@ -79,14 +87,14 @@ def _forward(
         offsets = tl.arange(0, BLOCK_K)[:, None] * BLOCK_L + tl.arange(0, BLOCK_L)[None, :]
         high = tl.full([BLOCK_L], -float("inf"), tl.float32)
         total = tl.zeros([BLOCK_L], tl.float32)
-        for start in tl.range(0, n_cols, BLOCK_K * BLOCK_L, num_stages=STAGES):
-            cols = start + offsets  # [BLOCK_K, BLOCK_L]
+        whole = n_cols // (BLOCK_K * BLOCK_L) * (BLOCK_K * BLOCK_L)
+        for start in range(0, whole, BLOCK_K * BLOCK_L):
+            x = tl.load(x_ptr + start + offsets).to(tl.float32)  # [BLOCK_K, BLOCK_L]
+            high, total = _absorb(x, high, total)
+        if whole < n_cols:
+            cols = whole + offsets
             x = tl.load(x_ptr + cols, mask=cols < n_cols, other=-float("inf")).to(tl.float32)
-            higher = tl.maximum(high, tl.max(x, axis=0))
-            # Only -inf so far: shift by zero, since -inf - -inf is NaN.
-            shift = tl.where(higher == -float("inf"), 0.0, higher)
-            total = total * tl.exp(high - shift) + tl.sum(tl.exp(x - shift[None, :]), axis=0)
-            high = higher
+            high, total = _absorb(x, high, total)
         highest = tl.max(high, axis=0)
         # A row of nothing but -inf gives the logarithm of zero, and a loss of NaN as in PyTorch.
         base = tl.where(highest == -float("inf"), 0.0, highest)
@@ -153,11 +161,15 @@ def _backward(
         tl.store(dx_ptrs, dx.to(dx_ptr.dtype.element_ty), mask=cols < n_cols)
 
 
-def forward_config(n_cols: int) -> tuple[int, int, int, int]:
-    """BLOCK_K, BLOCK_L, num_warps and stages of `_forward`."""
-    block_l = min(next_power_of_2(n_cols), 1024)
-    block_k = min(next_power_of_2(n_cols) // block_l, 8)
-    return block_k, block_l, max(block_l // 256, 1), 1
+def forward_config(n_cols: int) -> tuple[int, int, int]:
+    """BLOCK_K, BLOCK_L and num_warps of `_forward`; a warp a row where rows are short.
+
+    Measured on an H200.
+    """
+    if n_cols <= 2048:
+        block_l = min(next_power_of_2(n_cols), 256)
+        return max(min(next_power_of_2(n_cols) // block_l, 4), 1), block_l, 1
+    return 8, 1024, 4
 
 
 def backward_config(n_cols: int) -> tuple[int, int]:
@@ -174,7 +186,7 @@ def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor,
     mean = torch.empty((), dtype=x.dtype, device=x.device)
     count = torch.empty((), dtype=torch.float32, device=x.device)
     if n_rows:
-        block_k, block_l, num_warps, stages = forward_config(n_cols)
+        block_k, block_l, num_warps = forward_config(n_cols)
         _forward[(n_rows,)](
             x,
             target,
@@ -185,7 +197,6 @@ def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor,
             ignore_index,
             block_k,
             block_l,
-            stages,
             num_warps=num_warps,
         )
     _mean[(1,)](loss, target, mean, count, n_rows, ignore_index, 2048, num_warps=8)
@@ -342,8 +353,8 @@ SPEC = Spec(
     mutants=(
         Mutant(
             why="a step does not rescale what came before",
-            old="total = total * tl.exp(high - shift) + tl.sum(",
-            new="total = total + tl.sum(",
+            old="total * tl.exp(high - shift) + tl.sum(",
+            new="total + tl.sum(",
             cases=("a prime of classes, in two steps",),
         ),
         Mutant(

@@ -31,7 +31,6 @@ from torch import Tensor
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import (
-    NUM_WARPS,
     Blocks,
     Dims,
     check_not_empty,
@@ -61,6 +60,7 @@ def _extremum_kernel(
     stride_inner,
     chunk,
     IS_MAX: tl.constexpr,
+    EVEN: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -68,7 +68,8 @@ def _extremum_kernel(
 
     Kept entry k stands at outer k // n_inner, inner k % n_inner. x_ptr, out_ptr: fp32, fp16, bf16
     or integers; out: [splits, n_kept]. BLOCK_K spans kept entries, BLOCK_R a step along n; chunk is
-    a multiple of BLOCK_R. Grid: (cdiv(n_kept, BLOCK_K), splits). Compares in fp32 or int64.
+    a multiple of BLOCK_R. EVEN: no tile is cut short. Grid: (cdiv(n_kept, BLOCK_K), splits).
+    Compares in fp32 or int64.
     """
     # One program instance handles one chunk of BLOCK_K maxima.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
@@ -83,7 +84,7 @@ def _extremum_kernel(
     lowest = best
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :]
+        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
         x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
         x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
         if not IS_MAX:
@@ -123,7 +124,7 @@ def _extremum(op: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
 def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits = blocks
+    block_k, block_r, chunk, splits, even, num_warps = blocks
     _extremum_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         out,
@@ -133,9 +134,10 @@ def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
         *view.stride(),
         chunk,
         op == "amax",
+        even,
         block_k,
         block_r,
-        num_warps=NUM_WARPS,
+        num_warps=num_warps,
     )
 
 

@@ -15,9 +15,11 @@ both halves, [seq, head_dim / 2]; dimensions in front, such as positions that di
 broadcast against those of x: [batch, 1, seq, head_dim]. An x whose memory is ordered [batch, seq,
 heads, head_dim] and which was transposed is read where it is, and y gets its strides.
 
-**How work maps to program instances.** A program turns BLOCK_S positions of HEADS heads, one after
-another. The angles are the same for every head: they are loaded once and stay in registers. In
-bf16 with fp32 angles they would otherwise be as many bytes as x itself, though from cache.
+**How work maps to program instances.** A program turns a tile of positions and heads. The angles
+are the same for every head: they are loaded once a position, and broadcast over the tile. In bf16
+with fp32 angles they would otherwise be as many bytes as x itself, though from cache. The tile is
+long along whichever of the two is closer together in memory: all heads of a position or two where
+heads are neighbours, several positions of a few heads where positions are.
 
 **Traps.**
 - Both halves are read before either is written: y_b needs a.
@@ -55,10 +57,10 @@ from verified_kernels.spec import (
 )
 
 NUM_WARPS = 4
-# Pairs of features that a program turns at once: 16 a thread.
-TILE = 2048
-# Heads that share one load of the angles.
-HEADS = 4
+# Pairs of features that a program turns at once: 8 a thread.
+TILE = 1024
+# Heads that share one load of the angles where the positions of a head are neighbours.
+FEW_HEADS = 4
 LONGEST_BLOCK_D = 256
 
 
@@ -81,8 +83,8 @@ def _rope_kernel(
     stride_cb,
     stride_cs,
     BACKWARD: tl.constexpr,
-    HEADS: tl.constexpr,
     BLOCK_S: tl.constexpr,
+    BLOCK_H: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
     """`y = rope(x)`, or with BACKWARD its gradient, where x holds dy and y is dx.
@@ -90,43 +92,51 @@ def _rope_kernel(
     x, y: [n_batch, n_heads, n_seq, 2 * half] by strides, unit along the last. cos, sin: alike by
     strides without the heads; the angles of the second half of the features stand shift_b entries
     after those of the first, 0 where the halves share them. All are fp32, fp16 or bf16. BLOCK_S
-    spans positions, BLOCK_D a part of half the features. Grid: (n_batch * cdiv(n_heads, HEADS) *
-    cdiv(n_seq, BLOCK_S) * cdiv(half, BLOCK_D),). Computes in fp32.
+    spans positions, BLOCK_H heads, BLOCK_D a part of half the features. Grid: (n_batch *
+    cdiv(n_heads, BLOCK_H) * cdiv(n_seq, BLOCK_S) * cdiv(half, BLOCK_D),). Computes in fp32.
     """
-    # One program instance handles BLOCK_S positions of up to HEADS heads of one batch entry.
+    # One program instance handles BLOCK_S positions of BLOCK_H heads of one batch entry.
     feature_blocks = tl.cdiv(half, BLOCK_D)
+    head_blocks = tl.cdiv(n_heads, BLOCK_H)
     seq_blocks = tl.cdiv(n_seq, BLOCK_S)
-    head_blocks = tl.cdiv(n_heads, HEADS)
     rest = tl.program_id(0)
-    feature = rest % feature_blocks * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
+    feature = rest % feature_blocks * BLOCK_D + tl.arange(0, BLOCK_D)[None, None, :]
     rest = rest // feature_blocks
-    seq = (rest % seq_blocks).to(tl.int64) * BLOCK_S + tl.arange(0, BLOCK_S)[:, None]
-    rest = rest // seq_blocks
-    first_head = rest % head_blocks * HEADS
-    batch = (rest // head_blocks).to(tl.int64)
-    inside = (seq < n_seq) & (feature < half)
+    head = (rest % head_blocks).to(tl.int64) * BLOCK_H + tl.arange(0, BLOCK_H)[None, :, None]
+    rest = rest // head_blocks
+    seq = (rest % seq_blocks).to(tl.int64) * BLOCK_S + tl.arange(0, BLOCK_S)[:, None, None]
+    batch = (rest // seq_blocks).to(tl.int64)
 
-    angles = batch * stride_cb + seq * stride_cs + feature  # [BLOCK_S, BLOCK_D]
-    cos_a = tl.load(cos_ptr + angles, mask=inside, other=0.0).to(tl.float32)
-    sin_a = tl.load(sin_ptr + angles, mask=inside, other=0.0).to(tl.float32)
-    cos_b = tl.load(cos_ptr + shift_b + angles, mask=inside, other=0.0).to(tl.float32)
-    sin_b = tl.load(sin_ptr + shift_b + angles, mask=inside, other=0.0).to(tl.float32)
+    angles = batch * stride_cb + seq * stride_cs + feature  # [BLOCK_S, 1, BLOCK_D]
+    known = (seq < n_seq) & (feature < half)
+    cos_a = tl.load(cos_ptr + angles, mask=known, other=0.0).to(tl.float32)
+    sin_a = tl.load(sin_ptr + angles, mask=known, other=0.0).to(tl.float32)
+    cos_b = tl.load(cos_ptr + shift_b + angles, mask=known, other=0.0).to(tl.float32)
+    sin_b = tl.load(sin_ptr + shift_b + angles, mask=known, other=0.0).to(tl.float32)
 
-    x_offsets = batch * stride_xb + seq * stride_xs + feature
-    y_offsets = batch * stride_yb + seq * stride_ys + feature
-    for head in range(first_head, tl.minimum(first_head + HEADS, n_heads)):
-        x_ptrs = x_ptr + tl.cast(head, tl.int64) * stride_xh + x_offsets
-        y_ptrs = y_ptr + tl.cast(head, tl.int64) * stride_yh + y_offsets
-        a = tl.load(x_ptrs, mask=inside, other=0.0).to(tl.float32)  # [BLOCK_S, BLOCK_D]
-        b = tl.load(x_ptrs + half, mask=inside, other=0.0).to(tl.float32)
-        if BACKWARD:
-            y_a = a * cos_a + b * sin_b
-            y_b = b * cos_b - a * sin_a
-        else:
-            y_a = a * cos_a - b * sin_a
-            y_b = b * cos_b + a * sin_b
-        tl.store(y_ptrs, y_a.to(y_ptr.dtype.element_ty), mask=inside)
-        tl.store(y_ptrs + half, y_b.to(y_ptr.dtype.element_ty), mask=inside)
+    inside = known & (head < n_heads)
+    x_ptrs = x_ptr + batch * stride_xb + head * stride_xh + seq * stride_xs + feature
+    y_ptrs = y_ptr + batch * stride_yb + head * stride_yh + seq * stride_ys + feature
+    a = tl.load(x_ptrs, mask=inside, other=0.0).to(tl.float32)  # [BLOCK_S, BLOCK_H, BLOCK_D]
+    b = tl.load(x_ptrs + half, mask=inside, other=0.0).to(tl.float32)
+    if BACKWARD:
+        y_a = a * cos_a + b * sin_b
+        y_b = b * cos_b - a * sin_a
+    else:
+        y_a = a * cos_a - b * sin_a
+        y_b = b * cos_b + a * sin_b
+    tl.store(y_ptrs, y_a.to(y_ptr.dtype.element_ty), mask=inside)
+    tl.store(y_ptrs + half, y_b.to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def tile_config(x: Tensor) -> tuple[int, int, int]:
+    """BLOCK_S, BLOCK_H and BLOCK_D for x [n_batch, n_heads, n_seq, head_dim]."""
+    _, n_heads, n_seq, head_dim = x.shape
+    block_d = min(next_power_of_2(head_dim // 2), LONGEST_BLOCK_D)
+    heads_are_neighbours = x.stride(1) <= x.stride(2)
+    most = TILE // block_d if heads_are_neighbours else FEW_HEADS
+    block_h = min(next_power_of_2(n_heads), most)
+    return min(next_power_of_2(n_seq), TILE // (block_d * block_h)), block_h, block_d
 
 
 def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
@@ -134,10 +144,9 @@ def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
     y = torch.empty_like(x)
     n_batch, n_heads, n_seq, head_dim = x.shape
     half = head_dim // 2
-    block_d = min(next_power_of_2(half), LONGEST_BLOCK_D)
-    block_s = min(TILE // block_d, next_power_of_2(n_seq))
-    blocks = cdiv(n_seq, block_s) * cdiv(half, block_d)
-    _rope_kernel[(n_batch * cdiv(n_heads, HEADS) * blocks,)](
+    block_s, block_h, block_d = tile_config(x)
+    blocks = cdiv(n_seq, block_s) * cdiv(n_heads, block_h) * cdiv(half, block_d)
+    _rope_kernel[(n_batch * blocks,)](
         x,
         y,
         cos,
@@ -151,8 +160,8 @@ def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
         cos.stride(0) if cos.shape[0] > 1 else 0,
         cos.stride(1),
         backward,
-        HEADS,
         block_s,
+        block_h,
         block_d,
         num_warps=NUM_WARPS,
     )
@@ -345,8 +354,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="a last block of heads turns heads that are not there",
-            old="tl.minimum(first_head + HEADS, n_heads)",
-            new="first_head + HEADS",
+            old="inside = known & (head < n_heads)",
+            new="inside = known & (head <= n_heads)",
             cases=("five heads, a block and one",),
         ),
         Mutant(

@@ -62,10 +62,9 @@ from verified_kernels.spec import (
 
 # The longest rows that one program holds in registers.
 LONGEST_ROW_FORWARD = 32768
-LONGEST_ROW_BACKWARD = 32768
-# Rows of these lengths go faster backward when y and dy are read again, from the cache, than when
-# registers hold them: more programs then share a multiprocessor. Measured on an H200.
-READ_AGAIN_ABOVE, READ_AGAIN_UP_TO = 2048, 8192
+# Longer rows go faster backward when y and dy are read again, from the cache, than when registers
+# hold them: more programs then share a multiprocessor. Measured on an H200.
+LONGEST_ROW_BACKWARD = 2048
 
 
 @triton.jit
@@ -192,15 +191,17 @@ def _strided_backward(
         tl.store(dx_ptr + base + k * n_inner, dx.to(dx_ptr.dtype.element_ty), mask=inside)
 
 
-def row_config(n_cols: int, *, backward: bool) -> tuple[int, int, int, int | None]:
+def row_config(n_cols: int) -> tuple[int, int, int, int | None]:
     """BLOCK_M, BLOCK_N, num_warps and the most registers a thread may use, for rows of n_cols.
 
-    32 elements a thread; 64 from 16,384 columns on, in so few registers that several programs
-    share a multiprocessor and one loads while another sums.
+    16 to 32 elements a thread; 64 from 16,384 columns on, in so few registers that several programs
+    share a multiprocessor and one loads while another sums. Measured on an H200.
     """
     block_n = next_power_of_2(n_cols)
     if block_n >= 16384:
-        return 1, block_n, block_n // 2048, 128 if backward else 80
+        return 1, block_n, block_n // 2048, 80
+    if block_n >= 4096:
+        return 1, block_n, block_n // 512, 80 if block_n == 8192 else None
     block_m = max(1, 1024 // block_n)
     return block_m, block_n, max(block_m * block_n // 1024, 1), None
 
@@ -209,7 +210,8 @@ def strided_config(n: int, n_inner: int) -> tuple[int, int, int]:
     """BLOCK_K, BLOCK_I and num_warps: a tile of 4,096 in columns, of up to 16,384 in a row."""
     if n_inner == 1:
         block_k = min(next_power_of_2(n), 16384)
-        return block_k, 1, min(max(block_k // 512, 1), 16)
+        # Of a row that is one step, 64 entries a thread fit; of a longer one, 32 are held twice.
+        return block_k, 1, 8 if 8192 < n <= block_k else min(max(block_k // 512, 1), 16)
     block_i = min(next_power_of_2(n_inner), 64)
     return min(next_power_of_2(n), 4096 // block_i), block_i, 4
 
@@ -226,7 +228,7 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     n_outer, n, n_inner = _split(x, dim)
     if n_inner == 1 and n <= LONGEST_ROW_FORWARD:
         rows = as_rows(x.reshape(n_outer, n))
-        block_m, block_n, num_warps, registers = row_config(n, backward=False)
+        block_m, block_n, num_warps, registers = row_config(n)
         _rows_forward[(triton.cdiv(n_outer, block_m),)](
             rows,
             y,
@@ -251,10 +253,9 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     if y.numel() == 0:
         return dx
     n_outer, n, n_inner = _split(y, dim)
-    read_again = n > LONGEST_ROW_BACKWARD or READ_AGAIN_ABOVE < n <= READ_AGAIN_UP_TO
-    if n_inner == 1 and not read_again:
+    if n_inner == 1 and n <= LONGEST_ROW_BACKWARD:
         dy = as_rows(dy.reshape(n_outer, n))
-        block_m, block_n, num_warps, registers = row_config(n, backward=True)
+        block_m, block_n, num_warps, registers = row_config(n)
         _rows_backward[(triton.cdiv(n_outer, block_m),)](
             y,
             dy,

@@ -32,7 +32,6 @@ from torch import Tensor
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import (
-    NUM_WARPS,
     Blocks,
     Dims,
     check_number,
@@ -63,6 +62,7 @@ def _sum_kernel(
     stride_r,
     stride_inner,
     chunk,
+    EVEN: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -70,7 +70,8 @@ def _sum_kernel(
 
     Kept entry k stands at outer k // n_inner, inner k % n_inner. x_ptr: fp32, fp16, bf16 or
     integers. out_ptr: [splits, n_kept]. BLOCK_K spans kept entries, BLOCK_R a step along n; chunk
-    is a multiple of BLOCK_R. Grid: (cdiv(n_kept, BLOCK_K), splits). Sums are fp32 or int64.
+    is a multiple of BLOCK_R. EVEN: no tile is cut short. Grid: (cdiv(n_kept, BLOCK_K), splits).
+    Sums are fp32 or int64.
     """
     # One program instance handles one chunk of BLOCK_K sums.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
@@ -84,7 +85,7 @@ def _sum_kernel(
         total = tl.zeros([BLOCK_K, BLOCK_R], tl.int64)
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :]
+        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
         x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
         total += x.to(total.dtype)  # [BLOCK_K, BLOCK_R]
 
@@ -112,9 +113,19 @@ def sum_view(view: Tensor, dtype: torch.dtype) -> Tensor:
 def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits = blocks
+    block_k, block_r, chunk, splits, even, num_warps = blocks
     _sum_kernel[(cdiv(n_kept, block_k), splits)](
-        view, out, n_kept, n, n_inner, *view.stride(), chunk, block_k, block_r, num_warps=NUM_WARPS
+        view,
+        out,
+        n_kept,
+        n,
+        n_inner,
+        *view.stride(),
+        chunk,
+        even,
+        block_k,
+        block_r,
+        num_warps=num_warps,
     )
 
 

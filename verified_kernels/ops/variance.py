@@ -21,7 +21,8 @@ same rule in a second launch; two passes become two sums.
 - d / count is a division an entry; all lanes of a step have the same count, so one is enough.
 - One entry has no variance: 0 / 0 is NaN, and PyTorch says so too.
 
-**What bounds the speed.** Reading: one pass, or two for rows that do not fit.
+**What bounds the speed.** Reading: one pass, or two for rows that do not fit; Welford's five
+operations an entry just keep up with it.
 
 Welford, Technometrics 4 (1962); Chan, Golub and LeVeque, "Updating formulae and a pairwise
 algorithm for computing sample variances", Stanford STAN-CS-79-773 (1979). Licence: MIT.
@@ -67,18 +68,21 @@ def _two_pass_kernel(
     stride_r,
     stride_inner,
     chunk,
-    divisor,
+    correction,
     HAS_SUM: tl.constexpr,
     ONE_STEP: tl.constexpr,
+    EVEN: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
-    """`out[s, k] = sum of (x[k, r] - mean[k])^2 / divisor` for r in chunk s.
+    """`out[k] = sum over r of (x[k, r] - mean[k])^2 / (n - correction)`.
 
     x: [n_outer, n, n_inner] by strides, fp32, fp16 or bf16; kept entry k stands at outer
-    k // n_inner, inner k % n_inner. sum_ptr: [n_kept] fp32, read with HAS_SUM; without it the chunk
-    is all of n and is summed here. ONE_STEP: n <= BLOCK_R. out_ptr: [splits, n_kept]. BLOCK_K spans
-    kept entries, BLOCK_R a step along n. Grid: (cdiv(n_kept, BLOCK_K), splits). All sums are fp32.
+    k // n_inner, inner k % n_inner. With HAS_SUM, sum_ptr [n_kept] fp32 is read, and
+    out[s, k] is the sum for r in chunk s, not divided; without it the chunk is all of n and is
+    summed here. ONE_STEP: n <= BLOCK_R. EVEN: no tile is cut short. out_ptr: [splits, n_kept].
+    BLOCK_K spans kept entries, BLOCK_R a step along n. Grid: (cdiv(n_kept, BLOCK_K), splits). All
+    sums are fp32.
     """
     # One program instance handles one chunk of BLOCK_K variances.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
@@ -89,7 +93,7 @@ def _two_pass_kernel(
     lanes = tl.arange(0, BLOCK_R)
 
     if ONE_STEP:
-        inside = stored[:, None] & (lanes < n)[None, :]
+        inside = stored[:, None] & (lanes < n)[None, :] | EVEN
         x = tl.load(row_ptrs[:, None] + lanes[None, :] * stride_r, mask=inside, other=0.0)
         x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
         mean = tl.sum(x, axis=1) / n
@@ -115,7 +119,9 @@ def _two_pass_kernel(
             distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)
             squares += distance * distance
 
-    out = tl.sum(squares, axis=1) / divisor  # [BLOCK_K]
+    out = tl.sum(squares, axis=1)  # [BLOCK_K]
+    if not HAS_SUM:
+        out = out / tl.maximum((n - correction) * 1.0, 0.0)
     out_ptrs = out_ptr + tl.program_id(1) * n_kept + kept
     tl.store(out_ptrs, out.to(out_ptr.dtype.element_ty), mask=stored)
 
@@ -140,15 +146,16 @@ def _welford_kernel(
     stride_r,
     stride_inner,
     chunk,
-    divisor,
+    correction,
     HAS_MEAN: tl.constexpr,
+    EVEN: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
-    """`out[s, k] = M2 of chunk s of x[k, :], over divisor`; with HAS_MEAN also its mean.
+    """`out[k] = M2 of x[k, :] / (n - correction)`, or with HAS_MEAN mean and M2 of each chunk.
 
-    x, blocks and grid as in `_two_pass_kernel`. mean_ptr: [splits, n_kept] fp32, out_ptr the same
-    of any float dtype. All in fp32.
+    x, blocks, EVEN and grid as in `_two_pass_kernel`. mean_ptr: [splits, n_kept] fp32, out_ptr the
+    same of any float dtype. All in fp32.
     """
     # One program instance handles one chunk of BLOCK_K variances.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
@@ -162,12 +169,12 @@ def _welford_kernel(
     m2 = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
     for start in range(first, last, BLOCK_R):
         r = start + lanes
-        inside = stored[:, None] & (r < n)[None, :]
+        inside = stored[:, None] & (r < n)[None, :] | EVEN
         x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
         x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
+        distance = tl.where(inside, x - mean, 0.0)
         # How many entries each lane inside the mask has met, this one included.
         share = 1.0 / ((start - first) // BLOCK_R + 1).to(tl.float32)
-        distance = tl.where(inside, x - mean, 0.0)
         mean += distance * share
         m2 += distance * (x - mean)
 
@@ -176,7 +183,9 @@ def _welford_kernel(
     offsets = tl.program_id(1) * n_kept + kept
     if HAS_MEAN:
         tl.store(mean_ptr + offsets, whole, mask=stored)
-    tl.store(out_ptr + offsets, (out / divisor).to(out_ptr.dtype.element_ty), mask=stored)
+    else:
+        out = out / tl.maximum((n - correction) * 1.0, 0.0)
+    tl.store(out_ptr + offsets, out.to(out_ptr.dtype.element_ty), mask=stored)
 
 
 @triton.jit
@@ -188,11 +197,11 @@ def _merge_kernel(
     n,
     chunk,
     splits,
-    divisor,
+    correction,
     BLOCK_K: tl.constexpr,
     BLOCK_S: tl.constexpr,
 ):
-    """`out[k] = M2 of all chunks of k, over divisor`, from mean and m2 [splits, n_kept] fp32.
+    """`out[k] = M2 of all chunks of k / (n - correction)`, from mean and m2 [splits, n_kept] fp32.
 
     Chunks hold `chunk` entries each, the last what is left of n. out_ptr: [n_kept]. BLOCK_K spans
     kept entries, BLOCK_S all chunks. Grid: (cdiv(n_kept, BLOCK_K),).
@@ -206,32 +215,34 @@ def _merge_kernel(
     m2 = tl.load(m2_ptr + offsets, mask=inside, other=0.0)
     left = tl.minimum(tl.maximum(n - split * chunk, 0), chunk)
     _, out = _merge(left.to(tl.float32)[None, :], mean, m2, n)
-    tl.store(out_ptr + kept, (out / divisor).to(out_ptr.dtype.element_ty), mask=kept < n_kept)
+    out = out / tl.maximum((n - correction) * 1.0, 0.0)
+    tl.store(out_ptr + kept, out.to(out_ptr.dtype.element_ty), mask=kept < n_kept)
 
 
-def _two_pass(view: Tensor, divisor: float) -> Tensor:
-    n = view.shape[1]
-    tile = TILE
-    if n <= LONGEST_IN_REGISTERS and not kept_is_contiguous(view):
-        tile = max(tile, next_power_of_2(n))
-    blocks = plan_blocks(view, tile)
+def _two_pass(view: Tensor, correction: float) -> Tensor:
+    blocks = plan_blocks(view, whole=_fits(view))
     n_kept = view.shape[0] * view.shape[2]
     if blocks.splits == 1:
         out = torch.empty(n_kept, dtype=view.dtype, device=view.device)
-        _launch_two_pass(view, None, out, blocks, divisor)
+        _launch_two_pass(view, None, out, blocks, correction)
         return out
     sums = sum_view(view, torch.float32)
     partials = torch.empty((1, blocks.splits, n_kept), dtype=torch.float32, device=view.device)
-    _launch_two_pass(view, sums, partials, blocks, 1.0)
-    return sum_view(partials, torch.float32).div_(divisor).to(view.dtype)
+    _launch_two_pass(view, sums, partials, blocks, correction)
+    return sum_view(partials, torch.float32).div_(max(view.shape[1] - correction, 0)).to(view.dtype)
+
+
+def _fits(view: Tensor) -> bool:
+    """True where a program can hold the whole of what it reduces in registers."""
+    return view.shape[1] <= LONGEST_IN_REGISTERS and not kept_is_contiguous(view)
 
 
 def _launch_two_pass(
-    view: Tensor, sums: Tensor | None, out: Tensor, blocks: Blocks, divisor: float
+    view: Tensor, sums: Tensor | None, out: Tensor, blocks: Blocks, correction: float
 ) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits = blocks
+    block_k, block_r, chunk, splits, even, num_warps = blocks
     _two_pass_kernel[(cdiv(n_kept, block_k), splits)](
         view,
         view if sums is None else sums,
@@ -241,19 +252,20 @@ def _launch_two_pass(
         n_inner,
         *view.stride(),
         chunk,
-        divisor,
+        correction,
         HAS_SUM=sums is not None,
         ONE_STEP=n <= block_r,
+        EVEN=even,
         BLOCK_K=block_k,
         BLOCK_R=block_r,
-        num_warps=max(4, block_k * block_r // ENTRIES_PER_WARP),
+        num_warps=max(num_warps, block_k * block_r // ENTRIES_PER_WARP),
     )
 
 
-def _welford(view: Tensor, divisor: float) -> Tensor:
+def _welford(view: Tensor, correction: float) -> Tensor:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits = plan_blocks(view)
+    block_k, block_r, chunk, splits, even, num_warps = plan_blocks(view)
     out = torch.empty(n_kept, dtype=view.dtype, device=view.device)
     means = m2s = out
     if splits > 1:
@@ -268,17 +280,18 @@ def _welford(view: Tensor, divisor: float) -> Tensor:
         n_inner,
         *view.stride(),
         chunk,
-        divisor if splits == 1 else 1.0,
+        correction,
         splits > 1,
+        even,
         block_k,
         block_r,
-        num_warps=4,
+        num_warps=num_warps,
     )
     if splits > 1:
         block_s = next_power_of_2(splits)
         block_k = min(next_power_of_2(n_kept), max(TILE // block_s, 1))
         _merge_kernel[(cdiv(n_kept, block_k),)](
-            means, m2s, out, n_kept, n, chunk, splits, divisor, block_k, block_s, num_warps=4
+            means, m2s, out, n_kept, n, chunk, splits, correction, block_k, block_s, num_warps=4
         )
     return out
 
@@ -289,11 +302,13 @@ def var(
     *,
     correction: float = 1,
     keepdim: bool = False,
-    method: str = "two_pass",
+    method: str | None = None,
 ) -> Tensor:
     """Variance over `dim` (all dimensions by default) in x's dtype; no gradient.
 
-    The divisor is n - correction, at least 0; NaN where there is no entry, or one and correction 1.
+    `method` is "two_pass" or "welford"; without one, two passes where registers hold a whole row,
+    Welford's one pass elsewhere: x is then read once in either case. The divisor is n - correction,
+    at least 0; NaN where there is no entry, or one and correction 1.
 
     Raises:
         TypeError: x is not fp32, fp16 or bf16.
@@ -303,13 +318,16 @@ def var(
     """
     check_float("var", x=x)
     check_no_grad("var", x)
-    if method not in ("two_pass", "welford"):
+    if method not in (None, "two_pass", "welford"):
         raise ValueError(f'var: method is {method!r}; "two_pass" or "welford" is needed')
     view, shape = reduced_view("var", x, dim, keepdim)
     if view.numel() == 0:
         return torch.full(shape, math.nan, dtype=x.dtype, device=x.device)
-    divisor = float(max(view.shape[1] - correction, 0))
-    return (_two_pass if method == "two_pass" else _welford)(view, divisor).view(shape)
+    if method is None:
+        method = "two_pass" if _fits(view) else "welford"
+    # An integer where it is one: torch.compile takes a float of 1.0 for an integer all the same.
+    correction = int(correction) if correction == int(correction) else correction
+    return (_two_pass if method == "two_pass" else _welford)(view, correction).view(shape)
 
 
 def var_reference(
@@ -318,7 +336,7 @@ def var_reference(
     *,
     correction: float = 1,
     keepdim: bool = False,
-    method: str = "two_pass",
+    method: str | None = None,
 ) -> Tensor:
     """The definition; `torch.var` is the same, with a warning where the divisor is 0."""
     dims = tuple(range(x.ndim)) if dim is None else dim
@@ -332,7 +350,7 @@ def _make(case: Case, draw: Draw) -> Arguments:
     return {"x": draw.normal(*case.shape, mean=0.5), **case.params}
 
 
-def _eager(x: Tensor, dim: Dims = None, method: str = "two_pass") -> Tensor:
+def _eager(x: Tensor, dim: Dims = None, method: str | None = None) -> Tensor:
     return torch.var(x, dim)
 
 
@@ -342,12 +360,10 @@ def _cost(case: Case, itemsize: int) -> Cost:
     return Cost(forward_bytes=(n + kept) * itemsize, forward_flops=4 * n)
 
 
-_WELFORD = {"method": "welford"}
-
-
-def _named(case: Case) -> Case:
-    """The case for Welford's method, under a name of its own."""
-    return dataclasses.replace(case, id=f"welford, {case.id}", params={**case.params, **_WELFORD})
+def _by(method: str, case: Case) -> Case:
+    """The case for one method, under a name of its own."""
+    named = f"{method}, {case.id}".replace("_", " ")
+    return dataclasses.replace(case, id=named, params={**case.params, "method": method})
 
 
 _CASES = (
@@ -368,26 +384,30 @@ SPEC = Spec(
     eager=_eager,
     cost=_cost,
     tolerance=ToleranceClass.REDUCTION,
-    cases=(*_CASES, *(_named(case) for case in _CASES)),
-    bench=(*reduction_bench(), _named(reduction_bench()[1])),
+    cases=tuple(_by(method, case) for method in ("two_pass", "welford") for case in _CASES),
+    bench=(
+        *reduction_bench(),
+        _by("welford", reduction_bench()[1]),
+        _by("two_pass", reduction_bench()[2]),
+    ),
     mutants=(
         Mutant(
             why="masked lanes join the sum of squares",
             old="centred = tl.where(inside, x - mean[:, None], 0.0)",
             new="centred = x - mean[:, None]",
-            cases=("rows of 127",),
+            cases=("two pass, rows of 127",),
         ),
         Mutant(
             why="masked lanes join the sum of squares of a longer row",
             old="distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)",
             new="distance = x.to(tl.float32) - mean[:, None]",
-            cases=("three rows of a length that does not fit",),
+            cases=("two pass, three rows of a length that does not fit",),
         ),
         Mutant(
             why="E[x^2] in place of centred squares",
             old="squares = centred * centred",
             new="squares = x * x - (mean * mean)[:, None] * inside",
-            cases=("far from zero",),
+            cases=("two pass, far from zero",),
         ),
         Mutant(
             why="welford: masked lanes move",
