@@ -10,6 +10,7 @@ from index.cli.group import Settings
 from index.cli.options import Decorator, format_option, limit_option
 
 if TYPE_CHECKING:
+    from index.filter_values import UnknownValue
     from index.search import Found
 
 # What a person sees of each kernel, as far as it is known.
@@ -70,14 +71,15 @@ def command(
     """
     from index.cli.output import note, print_table
     from index.database import open_index
+    from index.filter_values import read_filters
     from index.filters import Filters
     from index.kernels import KERNEL_COLUMNS, fetch_kernels
     from index.location import index_to_read
     from index.search import Sort, search
 
-    chosen = Filters(**filters)
     columns = (*SHOWN, "permalink") if style == "md" else SHOWN
     with open_index(index_to_read(settings.db, note)) as con:
+        chosen, unknown = read_filters(con, Filters(**filters))
         found = search(
             con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit, copies=copies
         )
@@ -85,18 +87,20 @@ def command(
         kernels = fetch_kernels(con, found.ids, shown)
     if found.ids or style != "table":
         print_table(kernels, style, columns=shown)
-    _explain(found, has_filters=chosen != Filters(include_tests=chosen.include_tests))
+    _explain(found, unknown, has_filters=chosen != Filters(include_tests=chosen.include_tests))
     return 0 if found.ids else 1
 
 
-def _explain(found: Found, *, has_filters: bool) -> None:
-    """Say on stderr which words occur nowhere and what is near them, or that nothing fits."""
+def _explain(found: Found, values: tuple[UnknownValue, ...], *, has_filters: bool) -> None:
+    """Say on stderr what occurs nowhere and what is near it, or that nothing fits."""
     from index.cli.output import note
 
     for word, meant in found.read_as:
         note(f"no kernel has the word {word!r}; searched for {meant!r}")
-    for word, near in found.unknown:
+    unknown = [("word", word, near) for word, near in found.unknown]
+    unknown += [(each.kind, each.value, each.near) for each in values]
+    for kind, value, near in unknown:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        note(f"no kernel has the word {word!r}{hint}")
-    if not found.ids and not found.unknown:
+        note(f"no kernel has the {kind} {value!r}{hint}")
+    if not found.ids and not unknown:
         note("nothing found" + ("; try fewer filters" if has_filters else "; try other words"))

@@ -119,6 +119,8 @@ def test_search_that_finds_nothing_says_no_and_offers_the_nearest(library: Cli) 
     assert library.out == "[]\n"
     assert library.err == "no kernel has the word 'softnaz'; did you mean softmax?\n"
     assert library("search", "softmax", "--tag", "norm") == 1
+    assert (library.out, library.err) == ("", "no kernel has the tag 'norm'\n")
+    assert library("search", "softmax", "--dialect", "gluon") == 1
     assert (library.out, library.err) == ("", "nothing found; try fewer filters\n")
 
 
