@@ -15,7 +15,7 @@ MIN_NAME = 4
 _URL = re.compile(r"github(?:usercontent)?\.com[/:]([\w.-]{1,39})/([\w.-]{1,100})", re.IGNORECASE)
 _CREDIT = re.compile(
     r"\b(?:adapt(?:ed|s)?|adopted|borrow(?:ed|s)?|cop(?:y|ied|ies)|derived|modif(?:y|ied)|port(?:ed)?"
-    r"|taken|forked|based|credits?|courtesy|originally)\b([^\n]{0,160}(?:\n[^\n]{0,120})?)",
+    r"|taken|forked|vendored|based|credits?|courtesy|originally)\b([^\n]{0,160}(?:\n[^\n]{0,120})?)",
     re.IGNORECASE,
 )
 _HOLDER = re.compile(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from crawler.enrich.credits import NOBODY, Credits
 
 MAX_REASONS = 2
+
+SAME_TIME = timedelta(hours=1)
+"""Dates so close tell little: projects that share people go public together."""
 
 COPYING_MARKS = frozenset({"generated", "vendored"})
 """Of repositories in which nothing is taken for an original, unless nobody else has it."""
@@ -32,7 +35,8 @@ class Standing:
 
     `marks` are those of its repository; `home` is the repository of the copyright holder that its
     file names, where that is another; `credited` counts the other repositories of the index that
-    name its own or the one that it was forked from.
+    name its own or the one that it was forked from; `debtors`, those of its copies that do, are
+    filled in when they are compared.
     """
 
     id: str
@@ -47,6 +51,7 @@ class Standing:
     credits: Credits = NOBODY
     home: str | None = None
     credited: int = 0
+    debtors: frozenset[str] = frozenset()
 
     @property
     def is_package(self) -> bool:
@@ -73,7 +78,7 @@ class Origin:
 
 def find_origin(members: Sequence[Standing]) -> Origin:
     """Return the likely original of kernels that are copies of each other."""
-    left = sorted(members, key=lambda member: member.id)
+    left = _with_debts(sorted(members, key=lambda member: member.id))
     reasons: list[str] = []
     for rule in _RULES:
         kept, reason = rule(left)
@@ -86,6 +91,31 @@ def find_origin(members: Sequence[Standing]) -> Origin:
     )
 
 
+def _with_debts(members: Sequence[Standing]) -> list[Standing]:
+    """Return the members with who is in their debt, and the date by which they must have had it.
+
+    A file may be younger than what it holds, where it was moved or came in without its history,
+    but not than a file that says that it is from there.
+    """
+    debts: dict[str, list[Standing]] = {}
+    for member in members:
+        if member.repo not in debts:
+            debts[member.repo] = [other for other in members if other.owes(member)]
+    return [
+        replace(
+            member,
+            debtors=frozenset(other.repo for other in debts[member.repo]),
+            first_commit_at=member.first_commit_at
+            and min(
+                other.first_commit_at
+                for other in (member, *debts[member.repo])
+                if other.first_commit_at
+            ),
+        )
+        for member in members
+    ]
+
+
 Rule = Callable[[list[Standing]], tuple[list[Standing], str]]
 
 
@@ -96,17 +126,25 @@ def _no_copier(members: list[Standing]) -> tuple[list[Standing], str]:
 
 def _credited_here(members: list[Standing]) -> tuple[list[Standing], str]:
     """Keep those whose repository the most other repositories name in the files of their copies."""
-    debtors = {m.repo: {o.repo for o in members if o.owes(m)} for m in members}
-    most = max(map(len, debtors.values()))
-    kept = [m for m in members if len(debtors[m.repo]) == most]
-    who = sorted(debtors[kept[0].repo])
-    others = f" and {len(who) - 1} more" if len(who) > 1 else ""
-    return kept, f"its repository is credited by {who[0]}{others}" if who else ""
+    most = max(len(m.debtors) for m in members)
+    kept = [m for m in members if len(m.debtors) == most]
+    return kept, _credit(kept[0])
 
 
 def _no_debtor(members: list[Standing]) -> tuple[list[Standing], str]:
     kept = [m for m in members if not any(m.owes(other) for other in members)]
-    return kept, "the others say that theirs is from elsewhere"
+    is_one = len({m.repo for m in kept}) == 1
+    credit = _credit(kept[0]) if is_one else ""
+    return kept, credit or "the others say that theirs is from elsewhere"
+
+
+def _credit(member: Standing) -> str:
+    """Return who credits the repository of a member, empty if nobody does."""
+    if not member.debtors:
+        return ""
+    who = min(member.debtors)
+    others = f" and {len(member.debtors) - 1} more" if len(member.debtors) > 1 else ""
+    return f"its repository is credited by {who}{others}"
 
 
 def _not_generated(members: list[Standing]) -> tuple[list[Standing], str]:
@@ -123,15 +161,30 @@ def _own_code(members: list[Standing]) -> tuple[list[Standing], str]:
 
 
 def _earliest(members: list[Standing]) -> tuple[list[Standing], str]:
-    """Keep the file with the oldest first commit, where that is known of every repository."""
-    dates = {m.id: m.first_commit_at for m in members}
-    known = [date for date in dates.values() if date is not None]
-    if len(known) < len(members):
+    return _first(members, SAME_TIME)
+
+
+def _earlier(members: list[Standing]) -> tuple[list[Standing], str]:
+    return _first(members, timedelta())
+
+
+def _first(members: list[Standing], margin: timedelta) -> tuple[list[Standing], str]:
+    """Keep the repositories that had it first, and those of which no date is known.
+
+    When other people's code came into a repository tells nothing of who wrote it.
+    """
+    first: dict[str, datetime] = {}
+    for member in members:
+        if member.first_commit_at is not None and not _THIRD_PARTY.search(member.path):
+            known = first.get(member.repo, member.first_commit_at)
+            first[member.repo] = min(known, member.first_commit_at)
+    if not first:
         return members, ""
-    first = min(known)
-    return [
-        m for m in members if dates[m.id] == first
-    ], f"its file is the oldest ({first:%Y-%m-%d})"
+    oldest = min(first.values())
+    kept = [m for m in members if first.get(m.repo, oldest) - oldest <= margin]
+    if all(m.repo in first for m in kept):
+        return kept, f"its file is the oldest ({oldest:%Y-%m-%d})"
+    return kept, f"the files of the others are younger than {oldest:%Y-%m-%d}"
 
 
 def _repository(members: list[Standing]) -> tuple[list[Standing], str]:
@@ -167,14 +220,15 @@ def _highest(members: list[Standing]) -> tuple[list[Standing], str]:
 _RULES: tuple[Rule, ...] = (
     _no_copier,
     _not_generated,
-    _credited_here,
     _no_debtor,
     _no_test,
-    _own_code,
     _earliest,
+    _credited_here,
+    _own_code,
     _repository,
     _well_known,
     _most_stars,
+    _earlier,
     _central,
     _highest,
 )

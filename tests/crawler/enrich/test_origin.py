@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +75,30 @@ def credit(*repos: str) -> Credits:
             id="the older",
         ),
         pytest.param(
+            standing("z/z", first_commit_at=OLDER),
+            standing("pypi:a", stars=9),
+            "packages",
+            id="the one with a date, not a package",
+        ),
+        pytest.param(
+            standing("z/z", first_commit_at=NEWER),
+            standing("a/a", first_commit_at=OLDER, credits=credit("z/z")),
+            "credited by a/a",
+            id="the one that is credited, though its file is younger",
+        ),
+        pytest.param(
+            standing("z/z", first_commit_at=NEWER),
+            standing("a/a", "third_party/k.py", first_commit_at=OLDER),
+            "other people's code",
+            id="not a vendored folder, though it is older",
+        ),
+        pytest.param(
+            standing("z/z", first_commit_at=OLDER, credited=1),
+            standing("a/a", first_commit_at=OLDER - timedelta(minutes=9)),
+            "one other",
+            id="the well-known of two that came up together",
+        ),
+        pytest.param(
             standing("z/z"),
             standing("pypi:z", stars=9),
             "packages",
@@ -97,6 +121,35 @@ def test_the_likely_original(original: Standing, other: Standing, reason: str) -
         found = find_origin(members)
         assert found.id == original.id
         assert reason in found.reason
+
+
+def test_who_had_it_first_goes_before_who_is_credited_by_a_later_one() -> None:
+    first = standing("z/first", first_commit_at=OLDER)
+    between = standing("m/between", first_commit_at=NEWER)
+    later = standing("a/later", first_commit_at=NEWER, credits=credit("m/between"))
+    found = find_origin([first, between, later])
+    assert (found.id, found.reason) == (
+        first.id,
+        "the others say that theirs is from elsewhere; its file is the oldest (2022-06-30)",
+    )
+
+
+def test_a_file_is_as_old_as_those_that_are_from_it() -> None:
+    moved = standing("z/moved", first_commit_at=NEWER)
+    debtor = standing("m/debtor", first_commit_at=OLDER, credits=credit("z/moved"))
+    between = standing("a/between", first_commit_at=OLDER + (NEWER - OLDER) / 2)
+    found = find_origin([moved, debtor, between])
+    assert found.id == moved.id
+
+
+def test_a_package_may_be_older_than_any_date_and_says_no_date() -> None:
+    package = standing("pypi:z")
+    old = standing("a/a", first_commit_at=OLDER)
+    new = standing("b/b", first_commit_at=NEWER, credits=credit("z/z"))
+    found = find_origin([package, old, new])
+    assert found.id == package.id
+    assert found.reason.startswith("the others say that theirs is from elsewhere")
+    assert "its file" not in found.reason
 
 
 def test_dates_do_not_decide_where_one_is_unknown() -> None:
@@ -125,6 +178,7 @@ def test_where_nothing_tells_the_answer_says_so() -> None:
         ("# https://github.com/acme/fast-kernels", "pypi:fast-kernels"),
         ("# This file contains code copied from the fast-kernels project.", "acme/fast-kernels"),
         ('"""Based on\nFast Kernels (thanks!)."""', "acme/fast_kernels"),
+        ("# Vendored from fast-kernels, with fewer options", "acme/fast-kernels"),
     ],
 )
 def test_texts_name_repositories(text: str, repo: str) -> None:
