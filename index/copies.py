@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from crawler.enrich.copies import Copyable, CopyGroup, group_copies
+from crawler.enrich.copies import ALIKE_NAMED, Copyable, CopyGroup, group_copies
 from crawler.enrich.credits import CreditBook, Credits, read_credits
 from crawler.enrich.fingerprint import (
     FINGERPRINT_VERSION,
@@ -23,13 +23,14 @@ from crawler.enrich.fingerprint import (
     callee_names,
     definition_text,
     fingerprint_of,
+    similarity,
 )
-from crawler.enrich.origin import Origin, Standing, find_origin
+from crawler.enrich.origin import Standing, find_origin
 from crawler.enrich.value_ops import ValueOps
 from index.database import read_meta, write_meta
 from index.staging import Staging
 
-COPIES_VERSION = "1"
+COPIES_VERSION = "2"
 """Raise it with every change of the rules by which kernels are grouped or an origin is chosen."""
 
 _STATE = "copies_state"
@@ -177,26 +178,33 @@ def _rows(group: CopyGroup, standings: Mapping[str, Standing]) -> Iterator[dict[
     origin = find_origin([standings[member.id] for member in group.members])
     # Its number follows its origin, so that it stays while other members come and go.
     number = hashlib.sha256(origin.id.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    original = next(member for member in group.members if member.id == origin.id)
     n_copies = len(group.members) - 1
+    copies = "1 copy" if n_copies == 1 else f"{n_copies} copies"
     for member in group.members:
+        role = (
+            f"likely the original of {copies}"
+            if member is original
+            else _likeness(member, original, group.codes)
+        )
         yield {
             "id": member.id,
             "clone_group": number,
             "n_copies": n_copies,
             "origin": origin.id,
             "whole": group.codes[member.id],
-            "reason": _reason(member.id, origin, group.codes, n_copies),
+            "reason": f"{role}: {origin.reason}",
         }
 
 
-def _reason(id: str, origin: Origin, codes: Mapping[str, str], n_copies: int) -> str:
-    if id == origin.id:
-        kind = f"likely the original of {n_copies} {'copy' if n_copies == 1 else 'copies'}"
-    elif codes[id] == codes[origin.id]:
-        kind = f"equal after renaming to {origin.id}, likely the original"
+def _likeness(member: Copyable, original: Copyable, codes: Mapping[str, str]) -> str:
+    if codes[member.id] == codes[original.id]:
+        kind = "equal after renaming to"
+    elif similarity(member.fingerprint.sketch, original.fingerprint.sketch) >= ALIKE_NAMED:
+        kind = "nearly equal to"
     else:
-        kind = f"nearly equal to {origin.id}, likely the original"
-    return f"{kind}: {origin.reason}"
+        kind = "another version of"
+    return f"{kind} {original.id}, likely the original"
 
 
 _FINGERPRINT_TYPES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -15,7 +16,10 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """The id that was meant; if None, the `others` are those that it may have been."""
+    """The id that was meant, and the `others` that it may have been.
+
+    With an id, they are copies of that kernel, which is likely their original.
+    """
 
     id: str | None
     is_ambiguous: bool = False
@@ -25,7 +29,8 @@ class Lookup:
 def find_kernel(con: duckdb.DuckDBPyConnection, wanted: str) -> Lookup:
     """Return the kernel that is meant by an id, the end of one, or a name that only one has.
 
-    A live kernel goes before removed ones. What nothing answers to gets the nearest ids.
+    Of several that are copies of each other, their original is meant. A live kernel goes before
+    removed ones. What nothing answers to gets the nearest ids.
     """
     for condition in (
         "id = $wanted",
@@ -33,19 +38,26 @@ def find_kernel(con: duckdb.DuckDBPyConnection, wanted: str) -> Lookup:
         "OR ends_with(id, ':' || $wanted) OR name = $wanted)",
     ):
         for state in ("IS NULL", "IS NOT NULL"):
-            ids = [
-                id
-                for (id,) in con.execute(
-                    f"SELECT id FROM kernels WHERE {condition} AND removed_at {state} "  # noqa: S608
-                    "ORDER BY stars DESC NULLS LAST, id",
-                    {"wanted": wanted},
-                ).fetchall()
-            ]
-            if len(ids) == 1:
-                return Lookup(id=ids[0])
-            if ids:
-                return Lookup(id=None, is_ambiguous=True, others=tuple(ids))
+            found = con.execute(
+                f"SELECT id, origin FROM kernels WHERE {condition} AND removed_at {state} "  # noqa: S608
+                "ORDER BY stars DESC NULLS LAST, id",
+                {"wanted": wanted},
+            ).fetchall()
+            if found:
+                return _told_apart(found)
     return Lookup(id=None, others=_nearest(con, wanted))
+
+
+def _told_apart(found: Sequence[tuple[str, str | None]]) -> Lookup:
+    """Return which of these is meant: the only one, or the original that all others are of."""
+    ids = tuple(id for id, _ in found)
+    origins = {origin for _, origin in found}
+    if len(ids) == 1:
+        return Lookup(id=ids[0])
+    for id in ids:
+        if origins == {id}:
+            return Lookup(id=id, others=tuple(other for other in ids if other != id))
+    return Lookup(id=None, is_ambiguous=True, others=ids)
 
 
 def show_kernel(con: duckdb.DuckDBPyConnection, id: str, *, source: bool = False) -> Table:

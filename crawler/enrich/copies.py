@@ -9,16 +9,20 @@ no chain of small steps leads from one operator to another.
 
 What takes a line or two is written alike by people who never saw each other's code: short functions
 are copies only if they do several things to values, or stand in one repository under one name.
+
+Where one project has taken over a folder of another (`twins`), what stands in the same place of
+both is a near copy unless it does other things to values, however short or changed it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crawler.enrich.fingerprint import Fingerprint, similarity
+from crawler.enrich.twins import Place, twins
 from crawler.enrich.value_ops import ValueOps
 from crawler.enrich.words import words_of
 
@@ -83,6 +87,8 @@ class _Code:
     steps: ValueOps
     words: frozenset[tuple[str, ...]]
     """Their names, without what every name has."""
+    places: frozenset[tuple[str, str]]
+    """Their qualnames, with the file and its folder."""
     ops: frozenset[str]
     repos: frozenset[str]
 
@@ -99,7 +105,7 @@ def group_copies(kernels: Sequence[Copyable]) -> Iterator[CopyGroup]:
     for kernel in ordered:
         found[_key(kernel, linked.code(kernel))].append(kernel)
     codes = [_code(code, members, linked) for (code, *_), members in found.items()]
-    for cluster in _clusters(codes):
+    for cluster in _clusters(codes, _twins(codes)):
         members = tuple(kernel for code in cluster for kernel in code.members)
         if len(members) > 1:
             yield CopyGroup(members=members, codes={k.id: linked.code(k) for k in members})
@@ -125,9 +131,15 @@ def _code(code: str, members: Sequence[Copyable], linked: _Linked) -> _Code:
         members=tuple(members),
         steps=linked.steps(members[0]),
         words=frozenset(_name_words(kernel.name) for kernel in members),
+        places=frozenset((_file_in_folder(kernel.path), kernel.qualname) for kernel in members),
         ops=frozenset(op for kernel in members for op in kernel.ops),
         repos=frozenset(kernel.repo for kernel in members),
     )
+
+
+def _file_in_folder(path: str) -> str:
+    """Return the last two parts of a path."""
+    return "/".join(path.split("/")[-2:])
 
 
 def _name_words(name: str) -> tuple[str, ...]:
@@ -182,12 +194,35 @@ class _Linked:
                 yield from self._places.get((kernel.repo, call), ())
 
 
-def _clusters(codes: Sequence[_Code]) -> Iterator[list[_Code]]:
+def _twins(codes: Sequence[_Code]) -> Iterator[tuple[_Code, _Code]]:
+    """Yield the pairs of codes, of which kernels stand in the same place of two sources."""
+    by_id = {kernel.id: code for code in codes for kernel in code.members}
+    places = [
+        Place(
+            id=kernel.id,
+            repo=kernel.repo,
+            path=kernel.path,
+            qualname=kernel.qualname,
+            code=code.code if code.print.size >= MIN_SIZE else None,
+        )
+        for code in codes
+        for kernel in code.members
+    ]
+    for one, other in twins(places):
+        if by_id[one] is not by_id[other]:
+            yield by_id[one], by_id[other]
+
+
+def _clusters(
+    codes: Sequence[_Code], twins: Iterable[tuple[_Code, _Code]]
+) -> Iterator[list[_Code]]:
     """Yield the codes in groups of near copies, each around the one that most kernels have."""
     near: dict[str, dict[str, float]] = defaultdict(dict)
     by_code = {_identity(code): code for code in codes}
-    for one, other in _candidates(codes):
-        alike = _likeness(one, other)
+    found = [(one, other, _likeness(one, other)) for one, other in _candidates(codes)]
+    # Whatever their texts share; as of all near copies, it is asked below whether they agree.
+    found += ((a, b, similarity(a.print.sketch, b.print.sketch)) for a, b in twins)
+    for one, other, alike in found:
         if alike is not None:
             near[_identity(one)][_identity(other)] = alike
             near[_identity(other)][_identity(one)] = alike
@@ -250,11 +285,14 @@ def _likeness(one: _Code, other: _Code) -> float | None:
 
 
 def _say_what_they_do(one: _Code, other: _Code) -> bool:
-    """Tell whether names and steps leave little doubt that two kernels compute the same."""
-    return (
-        any(one.words & other.words)
-        and one.steps == other.steps
-        and len(one.steps.always | one.steps.optional) >= TELLING_STEPS
+    """Tell whether names and steps leave little doubt that two kernels compute the same.
+
+    Few steps need more: to be of one op, and in files of one name.
+    """
+    if not any(one.words & other.words) or one.steps != other.steps:
+        return False
+    return len(one.steps.always | one.steps.optional) >= TELLING_STEPS or (
+        bool(one.ops) and one.ops == other.ops and not one.places.isdisjoint(other.places)
     )
 
 

@@ -10,6 +10,7 @@ from index.cli.group import Settings
 from index.cli.options import format_option
 
 if TYPE_CHECKING:
+    from index.lookup import Lookup
     from index.table import Table
 
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def command(settings: Settings, id: str, source: bool, style: str) -> int:
     """Show all that is known of one kernel.
 
-    ID may be the end of one (path::name, or the name), if only one kernel ends so. As JSON it is
-    one object. Exits with 1 if there is no such kernel.
+    ID may be the end of one (path::name, or the name), if only one kernel ends so, or all that do
+    are copies of one of them. As JSON it is one object. Exits with 1 if there is no such kernel.
     """
     from index.cli.output import note
     from index.database import open_index
@@ -36,6 +37,7 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
         reasons = () if found.id is None else fetch_reasons(con, found.id)
     if kernel is None:
         return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
+    note_copies(id, found)
     (record,) = kernel.records()
     is_without_code = source and record["source"] is None
     if not is_without_code or style != "table":
@@ -64,6 +66,15 @@ def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source
         emit(lambda out: out.write(f"{code}\n"))
     else:
         emit(lambda out: out.write(kernel_card(record, reasons)))
+
+
+def note_copies(id: str, found: Lookup) -> None:
+    """Say that one of several was taken, and which."""
+    from index.cli.output import note
+
+    if found.others:
+        n = len(found.others) + 1
+        note(f"{id}: {n} kernels are called so, copies of {found.id}, likely the original")
 
 
 def no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:

@@ -23,7 +23,7 @@ def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
     the end of one, as for show. Exits with 1 if the kernel has no copies or there is none such.
     """
     from index.cli.output import note, print_table
-    from index.cli.show import no_kernel
+    from index.cli.show import no_kernel, note_copies
     from index.database import open_index
     from index.location import index_to_read
     from index.lookup import find_kernel
@@ -34,6 +34,7 @@ def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
         if found.id is None:
             return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
         copies = similar_kernels(con, found.id, limit)
+    note_copies(id, found)
     if copies.rows or style != "table":
         columns = (*SHOWN, "permalink") if style == "md" else SHOWN
         print_table(copies, style, columns=columns)

@@ -25,6 +25,15 @@ def {name}(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
     tl.store(y_ptr + offs, x / scale, mask=offs < n)
 """
 NEAR = CODE.replace("tl.program_id(0)", "tl.program_id(0).to(tl.int64)")
+OTHER = CODE.replace("x / scale", "x + scale")
+REWRITTEN = """@triton.jit
+def {name}(x, y, row_stride, n, BLOCK: tl.constexpr):
+    p_x = tl.make_block_ptr(x, (n,), (row_stride,), (0,), (BLOCK,), (0,))
+    p_y = tl.make_block_ptr(y, (n,), (row_stride,), (0,), (BLOCK,), (0,))
+    b_x = tl.load(p_x, boundary_check=(0,), padding_option="zero")
+    b_n = tl.sqrt(tl.sum(b_x * b_x) / n + 1e-6)
+    tl.store(p_y, (b_x / b_n).to(p_y.dtype.element_ty), boundary_check=(0,))
+"""
 ORIGIN = "z/origin:ops/rms_norm.py::rms_norm_kernel"
 
 
@@ -229,7 +238,37 @@ def test_the_command_similar(indexed: Path, capsys: pytest.CaptureFixture[str]) 
     )
     assert run("other_kernel", "--format", "json")[:2] == (1, "[]\n")
     assert run("no_such_kernel")[0] == 1
-    assert run("rms_norm_kernel")[0] == 2
+
+
+def test_a_name_that_only_copies_have_means_their_original(
+    indexed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("show", "similar"):
+        assert main(["--db", str(indexed), command, "rms_norm_kernel", "--format", "json"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["id"] == ORIGIN if command == "show" else len(json.loads(out)) == 2
+        assert err == (
+            f"rms_norm_kernel: 3 kernels are called so, copies of {ORIGIN}, likely the original\n"
+        )
+    save(indexed, crawled(norm("d/other", OTHER)))
+    assert main(["--db", str(indexed), "show", "rms_norm_kernel"]) == 2
+    assert "4 kernels are called so; give more of the id" in capsys.readouterr().err
+
+
+def test_a_kernel_that_was_rewritten_where_the_folder_was_taken_over_says_so(db: Path) -> None:
+    shared = [(f"shared_{n}", CODE.replace("1e-6", f"1e-{n}")) for n in (3, 4, 5)]
+    pairs = {
+        repo: [
+            norm(repo, changed, qualname="mover", path=f"{folder}/move.py"),
+            *(norm(repo, code, qualname=name, path=f"{folder}/a.py") for name, code in shared),
+        ]
+        for repo, folder, changed in (("a/own", "k", CODE), ("b/taker", "lib/k", REWRITTEN))
+    }
+    save(db, *(crawled(*records) for records in pairs.values()))
+    reason = "SELECT reasons FROM kernel_rows WHERE name = 'mover' ORDER BY id"
+    said = [[r["reason"] for r in found if r["field"] == "origin"] for found in column(db, reason)]
+    assert said[0][0].startswith("likely the original of 1 copy: ")
+    assert said[1][0].startswith("another version of a/own:k/move.py::mover, likely the original: ")
 
 
 def test_what_is_no_python_any_more_is_left_alone(db: Path) -> None:

@@ -208,6 +208,55 @@ def test_block_pointers_rewritten_as_masks_leave_a_near_copy() -> None:
     assert groups(kernel(SOFTMAX), kernel(blocks, "b/b")) == []
 
 
+MOVER = """
+def pack_kernel(src_ptr, dst_ptr, n, row_stride, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    offs = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(src_ptr + row * row_stride + offs, mask=offs < n, other=0)
+    tl.store(dst_ptr + row * n + offs, x, mask=offs < n)
+"""
+
+
+def test_what_only_moves_data_is_a_near_copy_if_op_and_file_are_the_same_too() -> None:
+    near = changed(MOVER, ("program_id(0)", "program_id(0).to(tl.int64)"))
+    ops = ("pack",)
+    one, other = kernel(MOVER, path="a/utils/pack.py", ops=ops), "b/utils/pack.py"
+    assert groups(one, kernel(near, "b/b", other, ops=ops)) == [{"a/a", "b/b"}]
+    assert groups(one, kernel(near, "b/b", "b/other/pack.py", ops=ops)) == []
+    assert groups(one, kernel(near, "b/b", other)) == []
+
+
+def taken_over(*texts: str, ops: tuple[str, ...] = ()) -> list[set[str]]:
+    """Return the groups where a folder was taken over and one kernel in it was changed."""
+    shared = [
+        kernel(
+            changed(SOFTMAX, ("softmax_kernel", f"k{n}"), ("+ offs, mask", f"+ {n}, mask")), repo
+        )
+        for repo in ("a/a", "b/b")
+        for n in range(3)
+    ]
+    both = zip(texts, ("a/a", "b/b"), strict=True)
+    changed_ones = [kernel(text, repo, "new.py", ops=ops) for text, repo in both]
+    return groups(*shared, *changed_ones)[3:]
+
+
+def test_in_a_folder_that_was_taken_over_rewriting_leaves_a_copy_and_other_steps_do_not() -> None:
+    blocks = """
+def pack_kernel(src, dst, n, stride, BLOCK: tl.constexpr):
+    i_b = tl.program_id(0)
+    p_src = tl.make_block_ptr(src + i_b * stride, (n,), (1,), (0,), (BLOCK,), (0,))
+    p_dst = tl.make_block_ptr(dst + i_b * n, (n,), (1,), (0,), (BLOCK,), (0,))
+    b_src = tl.load(p_src, boundary_check=(0,))
+    tl.store(p_dst, b_src.to(p_dst.dtype.element_ty), boundary_check=(0,))
+"""
+    assert taken_over(MOVER, blocks, ops=("pack",)) == [{"a/a", "b/b"}]
+    assert taken_over(MOVER, changed(blocks, ("b_src.to", "(b_src + 1).to")), ops=("pack",)) == []
+    assert taken_over(MOVER, blocks) == []
+    short = "def relu(x):\n    return tl.maximum(x, 0)"
+    assert taken_over(short, changed(short, ("(x", "(v"))) == [{"a/a", "b/b"}]
+    assert taken_over(short, changed(short, ("maximum", "minimum"))) == []
+
+
 def test_near_copies_do_not_chain() -> None:
     versions = [SOFTMAX]
     for n in range(12):
