@@ -30,7 +30,7 @@ from crawler.enrich.value_ops import ValueOps
 from index.database import read_meta, write_meta
 from index.staging import Staging
 
-COPIES_VERSION = "2"
+COPIES_VERSION = "3"
 """Raise it with every change of the rules by which kernels are grouped or an origin is chosen."""
 
 _STATE = "copies_state"

@@ -302,8 +302,12 @@ def _agree(one: _Code, other: _Code) -> bool:
     They must do the same to values. One may do more than the other, but only if asked: with its
     options off it is the other.
     """
-    if one.ops and other.ops and one.ops.isdisjoint(other.ops):
-        return False
+    if one.ops and other.ops and one.ops != other.ops:
+        # One project's variants have their own words for what they add; a copy elsewhere may stand
+        # in a file that tells less.
+        is_one_project = len(one.repos | other.repos) == 1 and one.places.isdisjoint(other.places)
+        if is_one_project or one.ops.isdisjoint(other.ops):
+            return False
     if not (one.steps.always or one.steps.optional) and not (one.ops & other.ops):
         # They only move data, and where from and where to is all that they differ in.
         return False

@@ -169,6 +169,15 @@ def test_ops_that_are_known_to_differ_keep_near_copies_apart() -> None:
     assert groups(one, kernel(SOFTMAX, "b/b", ops=("entmax",))) == [{"a/a", "b/b"}]
 
 
+def test_one_project_s_variant_with_an_op_more_is_no_copy_and_another_project_s_is() -> None:
+    near = changed(SOFTMAX, ("tl.program_id(0)", "tl.program_id(0).to(tl.int64)"))
+    plain, both = ("softmax",), ("softmax", "masked_softmax")
+    one = kernel(SOFTMAX, ops=plain)
+    assert groups(one, kernel(near, path="masked.py", ops=both)) == []
+    assert groups(one, kernel(near, path="masked.py", ops=plain)) == [{"a/a"}]
+    assert groups(one, kernel(near, "b/b", "masked.py", ops=both)) == [{"a/a", "b/b"}]
+
+
 def test_siblings_of_one_project_are_no_copies_unless_they_are_equal() -> None:
     sibling = changed(
         SOFTMAX, ("softmax_kernel", "online_rows"), ("program_id(0)", "program_id(1)")
