@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from verified_kernels.check import as_outputs, draw_arguments, leaves_of
-from verified_kernels.records import Pass, Timing
+from verified_kernels.records import NO_TIMES, Pass, Timing
 from verified_kernels.spec import DTYPES, Arguments, Case, Spec
 
 REPEATS = 40
@@ -118,7 +118,7 @@ def _providers(spec: Spec) -> dict[str, Callable[..., Any]]:
         try:
             providers["liger"] = spec.liger()
         except ImportError as error:
-            sys.stderr.write(f"{spec.name}: no times of Liger, which is not installed: {error}\n")
+            sys.stderr.write(f"{spec.name}: {NO_TIMES} Liger, which is not installed: {error}\n")
     return providers
 
 
@@ -182,7 +182,7 @@ def time_case(spec: Spec, case: Case, dtype: str) -> dict[Pass, dict[str, Any]]:
             except Exception as error:
                 if name == OWN:
                     raise
-                sys.stderr.write(f"{spec.name}, {case.id}: no times of {name}: {error}\n")
+                sys.stderr.write(f"{spec.name}, {case.id}: {NO_TIMES} {name}: {error}\n")
         return {
             p: _fields(
                 spec, case, dtype, p, time_queued(graphs[p], flush), time_plain(plain[p], flush)

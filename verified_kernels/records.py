@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
+NO_TIMES = "no times of"
+"""How a worker begins to say which peer it could not time."""
+
 
 class Pass(StrEnum):
     """The direction that was run."""
@@ -70,22 +75,28 @@ class Record:
         """The record that `to_json` wrote.
 
         Raises:
-            ValueError: a field is missing or unknown.
+            ValueError: a field is missing, unknown or of another type.
         """
         fields = {("pass_" if name == "pass" else name): value for name, value in values.items()}
+        if unknown := fields.keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise ValueError(f"not a verification record: unknown {', '.join(sorted(unknown))}")
         try:
-            fields["pass_"] = Pass(fields["pass_"])
-            spread = fields.get("spread", {})
-            fields["spread"] = {name: Timing(**timing) for name, timing in spread.items()}
-            return cls(**fields)
-        except (KeyError, TypeError) as error:
+            return msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
             raise ValueError(f"not a verification record: {error}") from error
 
 
+_EXTRA = ("plain_ms", "plain_peers", "copy_gb_per_s", "spread", "note")
+
+
 def dump(records: Iterable[Record]) -> str:
-    """The records as a JSON array, one record a line."""
-    lines = (json.dumps(record.to_json(), allow_nan=False) for record in records)
+    """The records as a JSON array, one record a line; timings and notes where there are any."""
+    lines = (json.dumps(_without_blanks(record.to_json()), allow_nan=False) for record in records)
     return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _without_blanks(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value or name not in _EXTRA}
 
 
 def load(text: str) -> list[Record]:
@@ -94,7 +105,8 @@ def load(text: str) -> list[Record]:
     Raises:
         ValueError: the text is no JSON array of records.
     """
-    values = json.loads(text)
-    if not isinstance(values, list):
-        raise ValueError("a list of verification records is needed")
+    try:
+        values = msgspec.json.decode(text, type=list[dict[str, Any]])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"no list of verification records: {error}") from error
     return [Record.from_json(value) for value in values]

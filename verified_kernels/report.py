@@ -2,12 +2,67 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from verified_kernels.records import Record
+from verified_kernels.records import Pass, Record, dump
+
+PLAIN_WIDTH = 160
+
+
+def show(records: Sequence[Record]) -> None:
+    """Prints the summary and, where there are any, the timings on stdout."""
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    print_summary(records, console)
+    print_timings(records, console)
+
+
+def write(records: Sequence[Record], *, out: Path | None, plots: Path | None) -> None:
+    """Writes the records as JSON and the timings as SVGs, where a place is given."""
+    if out is not None:
+        out.write_text(dump(records), encoding="utf-8")
+    if plots is not None:
+        from verified_kernels.plot import plot_throughput
+
+        plot_throughput(records, plots)
+
+
+def results_table(records: Sequence[Record]) -> list[str]:
+    """Lines of a Markdown table: each function at its largest timed size, beside copy and peers."""
+    lines = [
+        "| function | size | forward: of the copy | over the best peer "
+        "| backward: of the copy | over the best peer |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    largest: dict[str, Record] = {}
+    for record in records:
+        held = largest.get(record.kernel)
+        if record.ms is not None and (held is None or (record.bytes or 0) > (held.bytes or 0)):
+            largest[record.kernel] = record
+    for kernel, chosen in largest.items():
+        cells = [f"`{kernel}`", f"{chosen.case}, {chosen.dtype}"]
+        for direction in Pass:
+            same = (r for r in records if r.ms is not None and r.kernel == kernel)
+            found = [
+                r
+                for r in same
+                if (r.case, r.dtype, r.pass_) == (chosen.case, chosen.dtype, direction)
+            ]
+            cells += _shares(found[0]) if found else ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _shares(record: Record) -> list[str]:
+    """The share of the copy's rate, and how many times as fast as the best peer."""
+    assert record.ms is not None
+    rate = (record.bytes or 0) / record.ms / 1e6
+    copy, best = record.copy_gb_per_s, min(record.peers.values(), default=None)
+    return [f"{rate / copy:.2f}" if copy else "", f"{best / record.ms:.2f}" if best else ""]
 
 
 def print_summary(records: Sequence[Record], console: Console) -> None:

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from verified_kernels import OPS
-from verified_kernels.records import Pass, Record, dump
-from verified_kernels.report import print_summary, print_timings
+from verified_kernels.records import NO_TIMES, Pass, Record
+from verified_kernels.report import show, write
 
 DEVICES = ("cpu", "cuda")
 DEFAULT_SECONDS = 600.0
@@ -93,8 +92,8 @@ def verify(
     _require(device, bench=bench)
 
     def run(mode: str, file: str) -> Verification:
-        found = _run_file(file, files[file], mode, device, seeds, seconds)
-        progress(_line(file, mode, found))
+        found, said = _run_file(file, files[file], mode, device, seeds, seconds)
+        progress("\n".join([_line(file, mode, found), *said]))
         return found
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -126,8 +125,8 @@ def _require(device: str, *, bench: bool) -> None:
 
 def _run_file(
     file: str, names: list[str], mode: str, device: str, seeds: int, seconds: float
-) -> Verification:
-    """Starts a worker, and turns its lines, or its death, into records and verdicts."""
+) -> tuple[Verification, list[str]]:
+    """What a worker found, its death being a failed record, and what it says of its peers."""
     command = [sys.executable, "-m", "verified_kernels.worker", file, *names]
     command += ["--device", device, "--mode", mode, "--seeds", str(seeds)]
     environment = dict(os.environ)
@@ -152,7 +151,8 @@ def _run_file(
     if worker.returncode:
         how = f"passed its limit of {seconds:.0f} s" if late else _death(worker.returncode, errors)
         records.append(_dead(names, mode, device, records, how))
-    return Verification(records=tuple(records), mutants=verdicts)
+    said = [f"  {line}" for line in errors.splitlines() if NO_TIMES in line]
+    return Verification(records=tuple(records), mutants=verdicts), said
 
 
 def _death(returncode: int, errors: str) -> str:
@@ -231,15 +231,8 @@ def main(
     except VerifyError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    print_summary(found.records, console)
-    print_timings(found.records, console)
-    if out is not None:
-        out.write_text(dump(found.records), encoding="utf-8")
-    if plots is not None:
-        from verified_kernels.plot import plot_throughput
-
-        plot_throughput(found.records, plots)
+    write(found.records, out=out, plots=plots)
+    show(found.records)
     sys.exit(0 if found.passed else 1)
 
 

@@ -73,12 +73,16 @@ def record_of(
         dtype=dtype,
         device=device,
         passed=not outcome.faults,
-        max_abs_err=outcome.max_abs_err,
-        rel_rms_err=outcome.rel_rms_err,
+        max_abs_err=_four_digits(outcome.max_abs_err),
+        rel_rms_err=_four_digits(outcome.rel_rms_err),
         tolerance=outcome.tolerance,
         note="; ".join(outcome.faults) or None,
         **more,
     )
+
+
+def _four_digits(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3e}")
 
 
 def check_records(

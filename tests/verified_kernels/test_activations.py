@@ -12,8 +12,9 @@ def test_digits_are_kept_far_out_and_near_zero(name):
     ends = torch.logspace(-30, 1.9, 400)
     x = torch.cat((ends, -ends))
     truth = getattr(torch.nn.functional, name)(x.double())
-    # Relative to each entry, though most are tiny: no difference of near equals anywhere.
-    torch.testing.assert_close(getattr(vk, name)(x).double(), truth, rtol=1e-6, atol=1e-38)
+    # Relative to each entry, though most are tiny: no difference of near equals anywhere. Far out
+    # the exponent itself, about 60, is known to half a unit in its last place: 1.9e-6.
+    torch.testing.assert_close(getattr(vk, name)(x).double(), truth, rtol=2e-6, atol=1e-38)
 
 
 def test_the_slope_of_tanh_keeps_its_digits():

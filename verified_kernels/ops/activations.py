@@ -28,7 +28,10 @@ same number, one exponential instead of a tanh, and nothing cancels for negative
 
 **What bounds the speed.** Memory, though not by far: at 4 TB/s a bf16 tensor leaves an H200 about
 25 fp32 instructions an entry. Divisions and exponentials count several each, so each op above is
-arranged to need few of either.
+arranged to need few of either. Of the bandwidth of a copy on an H200, at 128 MiB in bf16, forward
+reaches 0.96, tanh 0.92 and gelu 0.93; backward 0.99 or more. What torch.compile makes of relu's
+backward takes 0.84 of the time: it has forward write a mask of a byte an entry, and there loses
+what it gains here.
 
 GELU: https://arxiv.org/abs/1606.08415. SiLU: https://arxiv.org/abs/1702.03118. The polynomials for
 tanh and Phi are this project's own. Licence: MIT.

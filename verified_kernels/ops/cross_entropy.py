@@ -20,7 +20,8 @@ address: its row gives NaN, which shows, where PyTorch stops with a device asser
 row is ignored the mean is 0 / 0 = NaN, as in PyTorch.
 
 What bounds it: memory. Forward reads the logits once; backward reads and writes them once. Saving
-the softmax, or fp32 logits, as compositions of simpler ops do, moves a multiple of that.
+the softmax, or fp32 logits, as compositions of simpler ops do, moves a multiple of that. With
+128,256 classes in bf16 an H200 reaches 0.96 of the bandwidth of a copy forward, 0.99 backward.
 
 Method: online log-sum-exp as in Milakov and Gimelshein, https://arxiv.org/abs/1805.02867.
 """

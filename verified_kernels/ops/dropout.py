@@ -24,7 +24,8 @@ other masks. Strides and dtype do not matter.
   it was captured with.
 
 **What bounds the speed.** Memory, by a little: in bf16 the seven rounds take most of the time that
-the bytes do, which is why no word may be wasted.
+the bytes do, which is why no word may be wasted. An H200 reaches 0.86 of the bandwidth of a copy
+forward and 0.85 backward; with ten rounds it was 0.80.
 
 Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
 https://doi.org/10.1145/2063384.2063405. Licence: MIT.

@@ -21,7 +21,10 @@ Traps. A masked lane holds 0, and 0 - m is not 0: without a second mask the padd
 variance. The variance as E[x^2] - E[x]^2 cancels when the mean is large beside the spread: rows
 near 100 in fp32 lose four digits. Sums in fp16 overflow at 65,504.
 
-What bounds it: memory; forward 2 tensors, backward 3.
+What bounds it: memory; forward 2 tensors, backward 3. In bf16 an H200 reaches 0.93 of the bandwidth
+of a copy forward and 0.91 backward with rows of 4,096, 0.92 and 0.89 with rows of 8,192. With rows
+of 16,384 it is 0.89 and 0.78: there a multiprocessor has room for one program alone, and backward
+reads each row twice, the second time from the L2 cache, whose bandwidth then is the limit.
 
 Method: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
 """

@@ -22,7 +22,9 @@ of nothing but -inf makes m' = -inf and exp(-inf - -inf) = NaN, although a later
 finite: such a chunk is shifted by zero instead. A row of nothing but -inf is then 0/0 = NaN at the
 end, as in PyTorch.
 
-What bounds it: memory. Two bytes in, two out, and about five operations per bf16 element.
+What bounds it: memory. Two bytes in, two out, and about five operations per bf16 element. From
+4,096 columns on an H200 reaches 0.91 to 0.97 of the bandwidth of a copy forward, and all of it
+backward.
 
 The online sum: Milakov and Gimelshein, "Online normalizer calculation for softmax",
 https://arxiv.org/abs/1805.02867.

@@ -16,7 +16,8 @@ its row, and its block within the row, from one number.
   memory and save no time: its bytes take longer to read than it takes to compute.
 
 **What bounds the speed.** Memory: three tensors forward, five backward. The two activations and
-their slopes are those of `activations`, where one exponential serves both.
+their slopes are those of `activations`, where one exponential serves both. From 128 MiB a tensor on
+an H200 is as fast as in copying.
 
 GLU variants: Shazeer, https://arxiv.org/abs/2002.05202. Licence: MIT.
 """

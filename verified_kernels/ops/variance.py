@@ -22,7 +22,8 @@ same rule in a second launch; two passes become two sums.
 - One entry has no variance: 0 / 0 is NaN, and PyTorch says so too.
 
 **What bounds the speed.** Reading: one pass, or two for rows that do not fit; Welford's five
-operations an entry just keep up with it.
+operations an entry do not quite keep up with it. Along rows of 4,096 an H200 reaches 0.91 of the
+bandwidth of a copy by two passes and 0.75 by Welford's.
 
 Welford, Technometrics 4 (1962); Chan, Golub and LeVeque, "Updating formulae and a pairwise
 algorithm for computing sample variances", Stanford STAN-CS-79-773 (1979). Licence: MIT.

@@ -1,0 +1,58 @@
+"""What every spec owes: tolerances beside PyTorch's, mutants, gradients, sizes, peers."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import verified_kernels as vk  # noqa: E402 - after the check that there is a PyTorch
+from verified_kernels.spec import TOLERANCES, Layout, Values  # noqa: E402
+
+DIFFERENTIABLE = {
+    *("relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "layer_norm", "rms_norm"),
+    *("dropout", "swiglu", "geglu", "rope", "cross_entropy"),
+}
+# torch.testing.assert_close, whose figures PyTorch's own tests use.
+PYTORCH_RTOL = {"float32": 1.3e-6, "float16": 1e-3, "bfloat16": 1.6e-2}
+SPECS = vk.load_specs()
+
+
+def test_every_op_has_a_spec_of_its_name_and_no_other():
+    assert set(SPECS) == set(vk.OPS)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_three_mutants_or_more_each_with_a_reason(name):
+    mutants = SPECS[name].mutants
+    assert len(mutants) >= 3
+    assert all(m.why and m.old != m.new for m in mutants)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_gradients_are_checked_where_the_op_has_them(name):
+    assert bool(SPECS[name].grads) == (name in DIFFERENTIABLE)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_cases_hold_odd_sizes_layouts_special_values_and_large_offsets(name):
+    cases = SPECS[name].cases
+    sizes = {n for case in cases for n in case.shape}
+    # Rotary embeddings have even heads; all others meet a power of two and its neighbours.
+    assert ({1, 127, 128, 129} if name != "rope" else {1, 3, 5}) <= sizes
+    assert {case.layout for case in cases} >= {Layout.STRIDED, Layout.TRANSPOSED, Layout.MISALIGNED}
+    assert any(case.values is Values.SPECIAL for case in cases)
+    assert any(0 in case.shape for case in cases)
+    assert any(torch.Size(case.shape).numel() >= 2**31 for case in cases if case.gpu_only)
+
+
+def test_no_relative_tolerance_is_wider_than_pytorchs():
+    assert all(bounds.rtol <= PYTORCH_RTOL[dtype] for (_, dtype), bounds in TOLERANCES.items())
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_timed_sizes_cost_something_and_have_a_peer(name):
+    spec = SPECS[name]
+    assert spec.bench
+    for case in spec.bench:
+        cost = spec.cost(case, 2)
+        assert cost.forward_bytes > 0
+        assert (cost.backward_bytes > 0) == bool(spec.grads)
