@@ -9,5 +9,9 @@ class StoreError(TritonIndexError):
     """The index cannot be opened, read or written; what it held before is untouched."""
 
 
+class VerificationError(TritonIndexError):
+    """The bundled kernels cannot be run here, or a file holds no results of running them."""
+
+
 class QueryError(TritonIndexError):
     """A question to the index is malformed or not allowed."""

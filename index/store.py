@@ -45,9 +45,11 @@ from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
 from index.search_tables import mark_search_stale, refresh_search
 from index.staging import Staging, clean_text
+from index.verifications import mark_verified, save_verifications
 from index.wish_matching import MatchedWish, save_matches
 from index.wish_rows import known_wishes, save_reply, save_wishes
 from index.working import WorkingCopy
+from verified_kernels.records import Record
 from wishlist.models import KnownWishes, SyncedWishes
 from wishlist.reply import Comment
 
@@ -162,6 +164,12 @@ class Store:
                 save_histories(con, self._staging, crawled)
             return save_report(con, self._staging, crawled, merge, run.id)
 
+    def save_verifications(self, records: Sequence[Record]) -> int:
+        """Store what a run of the bundled kernels found; return how many kernels bear a result."""
+        with self._transaction() as con:
+            save_verifications(con, self._staging, records, _utc(datetime.now(UTC)))
+            return mark_verified(con, self._staging)
+
     def finish_run(self, run: Run, repos: Sequence[RepoReport]) -> CrawlReport:
         """Record that a crawl has ended; return the report on all of it."""
         finished_at = datetime.now(UTC)
@@ -234,6 +242,7 @@ class Store:
         with self._transaction() as con:
             drop_unused_scans(con)
             enrich_stale(con, self._staging)
+            mark_verified(con, self._staging)
             refresh_copies(con, self._staging)
             refresh_search(con, self._staging)
         self._copy.publish()

@@ -24,6 +24,7 @@ COMMANDS = {
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
     "wish": "Follow which kernels people wish for.",
+    "verify": "Prove the bundled kernels against PyTorch.",
     "update": "Fetch the published index and swap it in.",
 }
 

@@ -112,6 +112,33 @@ CREATE TABLE file_history (
     last_commit_at TIMESTAMP
 );
 
+-- What runs of the verified kernels found; of each kernel the newest run on each GPU and release.
+CREATE TABLE verifications (
+    kernel VARCHAR NOT NULL,
+    "case" VARCHAR NOT NULL,
+    pass VARCHAR NOT NULL,          -- forward, backward
+    dtype VARCHAR NOT NULL,
+    device VARCHAR NOT NULL,
+    passed BOOLEAN NOT NULL,
+    max_abs_err DOUBLE,
+    rel_rms_err DOUBLE,
+    tolerance DOUBLE NOT NULL,
+    ms DOUBLE,
+    peers MAP(VARCHAR, DOUBLE) NOT NULL,
+    bytes BIGINT,
+    flops BIGINT,
+    gpu VARCHAR,
+    torch VARCHAR,
+    triton VARCHAR,
+    commit VARCHAR,
+    plain_ms DOUBLE,                -- of plain calls, launch included
+    plain_peers MAP(VARCHAR, DOUBLE) NOT NULL,
+    copy_gb_per_s DOUBLE,           -- of a device copy in the same run
+    spread MAP(VARCHAR, STRUCT(p20 DOUBLE, median DOUBLE, p80 DOUBLE)) NOT NULL,
+    note VARCHAR,                   -- why it failed
+    imported_at TIMESTAMP NOT NULL
+);
+
 CREATE TABLE skips (
     repo VARCHAR NOT NULL,
     path VARCHAR NOT NULL,

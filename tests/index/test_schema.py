@@ -42,6 +42,7 @@ TABLES = {
     "search_aliases",
     "search_words",
     "skips",
+    "verifications",
     "wish_matches",
     "wish_pulls",
     "wish_replies",
