@@ -54,6 +54,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/cog --check README.md
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/actionlint -shellcheck= -pyflakes=

@@ -87,6 +87,8 @@ def made_up_kernels(chance: random.Random) -> Iterator[KernelRecord]:
             launchers=(f"{path}::{op}",),
             calls=(),
             uses=(),
+            usage=None,
+            passes=(),
             source=f"@triton.jit\ndef {name}():\n{code}\n",
         )
 
