@@ -48,6 +48,8 @@ def parse_source(word: str, *, base: Path | None = None) -> SourceRepo:
         return _parse_url(word)
     if word.startswith((".", "/", "~")) or (base is None and Path(word).is_dir()):
         return _parse_folder(word, base)
+    if base is None and Path(word).is_file():
+        raise SourceError(f"{_show(word)}: a file; give the folder that holds it")
     name, equals, folder = word.partition("=")
     if equals:
         return _parse_clone(word, name, folder, base)

@@ -174,6 +174,13 @@ BAD_WORDS = [
 ]
 
 
+def test_a_file_is_no_source_and_no_repository_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").touch()
+    with pytest.raises(SourceError, match=r"src/a\.py: a file; give the folder that holds it"):
+        parse_source("src/a.py")
+
+
 @pytest.mark.parametrize(("word", "says"), BAD_WORDS)
 def test_a_word_that_names_nothing_is_one_clear_line(word: str, says: str) -> None:
     with pytest.raises(SourceError) as error:
