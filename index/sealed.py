@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import chain, count, islice
 from pathlib import Path
-from threading import Timer
 
 import duckdb
 
@@ -13,6 +15,10 @@ from index.table import Table
 
 TIME_LIMIT = 60.0
 """Seconds that a query may take."""
+MOST_ROWS = 5_000_000
+"""More would fill the memory."""
+
+_BATCH = 10_000
 
 _ALLOWED = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
@@ -26,21 +32,27 @@ def run_sql(path: Path, query: str, *, limit: int | None = None) -> Table:
         QueryError: the query is not one such statement, is wrong, or takes too long.
         StoreError: the index cannot be read.
     """
-    with open_index(path, sealed=True) as con:
-        timer = Timer(TIME_LIMIT, con.interrupt)
-        timer.start()
+    with open_index(path, sealed=True) as con, ThreadPoolExecutor(max_workers=1) as pool:
+        # DuckDB answers to no keyboard while it works, so another thread has it work.
+        asked = pool.submit(_ask, con, query, limit)
         try:
-            return _ask(con, query, limit)
-        except duckdb.InterruptException as error:
+            return asked.result(TIME_LIMIT)
+        except TimeoutError as error:
             raise QueryError(f"the query took more than {TIME_LIMIT:g} s; narrow it") from error
         except duckdb.Error as error:
             text = str(error).splitlines()[0]
             raise QueryError(f"{text}; `DESCRIBE kernels` tells the columns") from error
         finally:
-            timer.cancel()
+            # More than once: what has not begun yet takes no notice.
+            while not wait([asked], 0.05).done:
+                con.interrupt()
 
 
 def _ask(con: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Table:
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError("the query is not in UTF-8; write it so") from error
     statements = con.extract_statements(query)
     if len(statements) != 1:
         raise QueryError(f"give one statement, not {len(statements)}")
@@ -51,5 +63,26 @@ def _ask(con: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Table
     for name, kind in described:
         if "WITH TIME ZONE" in kind:
             raise QueryError(f"column {name} has a time zone; write it as ({name})::TIMESTAMP")
-    rows = con.fetchall() if limit is None else con.fetchmany(limit)
-    return Table(columns=tuple(name for name, _ in described), rows=tuple(rows))
+    rows = list(islice(_rows(con), limit))
+    return Table(columns=_told_apart(name for name, _ in described), rows=tuple(rows))
+
+
+def _rows(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[object, ...]]:
+    fetched = 0
+    while batch := con.fetchmany(_BATCH):
+        fetched += len(batch)
+        if fetched > MOST_ROWS:
+            raise QueryError(f"more than {MOST_ROWS:,} rows; narrow the query or give --limit")
+        yield from batch
+
+
+def _told_apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of columns, with `_1`, `_2` ... appended to those that came before.
+
+    As records they would hide each other.
+    """
+    taken: list[str] = []
+    for name in names:
+        others = (f"{name}_{number}" for number in count(1))
+        taken.append(next(each for each in chain([name], others) if each not in taken))
+    return tuple(taken)

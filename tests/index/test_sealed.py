@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -132,6 +135,40 @@ def test_a_query_without_end_is_stopped(library: Path, monkeypatch: pytest.Monke
     with pytest.raises(QueryError, match=r"took more than 0\.3 s; narrow it"):
         run_sql(library, "SELECT count(*) FROM range(100000000000) a, range(1000) b")
     assert time.monotonic() - started < 10
+
+
+def test_a_query_answers_to_the_keyboard(library: Path) -> None:
+    """As Ctrl-C comes: a signal to a process whose main thread waits."""
+    query = "SELECT count(*) FROM range(100000000000) a, range(1000) b"
+    asking = subprocess.Popen(
+        [sys.executable, "-m", "index", "--db", str(library), "sql", query],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job of a shell's background has it ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with asking:
+        time.sleep(2)
+        asking.send_signal(signal.SIGINT)
+        out, err = asking.communicate(timeout=20)
+    assert (asking.returncode, out, err.strip()) == (130, "", "triton-index: interrupted")
+
+
+def test_a_query_of_too_many_rows_is_stopped(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "MOST_ROWS", 50_000)
+    assert len(run_sql(library, "FROM range(50000)").rows) == 50_000
+    assert len(run_sql(library, "FROM range(100000000000)", limit=30_000).rows) == 30_000
+    with pytest.raises(QueryError, match="more than 50,000 rows; narrow the query or give --limit"):
+        run_sql(library, "FROM range(100000000000)")
+
+
+def test_columns_of_one_name_are_told_apart(library: Path) -> None:
+    table = run_sql(library, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a")
+    assert table.columns == ("a", "a_1", "a_1_1", "a_2")
+    assert next(table.records()) == {"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}
 
 
 def test_a_query_too_large_is_stopped(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
