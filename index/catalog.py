@@ -97,8 +97,10 @@ def list_changes(con: duckdb.DuckDBPyConnection, run: str | None = None) -> Tabl
         "SELECT run_id FROM runs WHERE starts_with(run_id, ?) ORDER BY started_at DESC, run_id",
         [run or ""],
     ).fetchall()
+    if not runs and not run:
+        raise QueryError("no run yet; `triton-index crawl` makes one")
     if not runs:
-        raise QueryError(f"no run {run or 'yet'}; `triton-index runs` lists them")
+        raise QueryError(f"no run {run}; `triton-index runs` lists them")
     if run and len(runs) > 1:
         raise QueryError(f"{len(runs)} runs begin with {run}; `triton-index runs` lists them")
     return _table(

@@ -18,6 +18,8 @@ SCHEMA_VERSION = len(MIGRATIONS)
 # How DuckDB passes on what the system said.
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
+_DAMAGED = ("Corrupt database file", "Could not read enough bytes", "Could not read all bytes")
+
 _NO_DOWNLOADS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -58,6 +60,7 @@ def open_index(path: Path, *, sealed: bool = False) -> Iterator[duckdb.DuckDBPyC
 
 def connect_for_reading(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
     """Return a read-only connection to whatever database is at `path`."""
+    _refuse_no_file(path)
     return duckdb.connect(path, read_only=True, config=_SEALED if sealed else _READING)
 
 
@@ -66,8 +69,23 @@ def connect_for_writing(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyC
 
     A sealed one reaches no other file and no network, whatever the database holds.
     """
+    _refuse_no_file(path)
     outside: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
     return duckdb.connect(path, config=_WRITING | (outside if sealed else {}))
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what DuckDB would wait for, or not find the words to refuse.
+
+    Raises:
+        StoreError: the path is not in UTF-8, or is that of a pipe, a socket or a device.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"{path}: a path that is not in UTF-8; name a file with --db") from error
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise StoreError(f"{path}: no file but a device or a pipe; name a file with --db")
 
 
 def schema_version(con: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -160,6 +178,18 @@ def storage_errors(path: Path) -> Iterator[None]:
 def _explain(path: Path, error: duckdb.Error | OSError) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     number = error.errno if isinstance(error, OSError) else None
+    if "cannot encode str as UTF-8" in text:
+        return "what was asked for is not in UTF-8; write it so"
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        return (
+            f"{path}: not the tables of this program ({text}); crawl into another file with --db, "
+            "or fetch the published index with `triton-index update`"
+        )
+    if any(sign in text for sign in _DAMAGED):
+        return (
+            f"{path}: damaged ({text}); move it away, then `triton-index update` or "
+            "`triton-index crawl` makes it anew"
+        )
     if "Could not set lock" in text:
         pid = re.search(r"PID (\d+)", text)
         who = f"another program (process {pid[1]})" if pid else "another program"

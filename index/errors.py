@@ -15,3 +15,11 @@ class VerificationError(TritonIndexError):
 
 class QueryError(TritonIndexError):
     """A question to the index is malformed or not allowed."""
+
+
+class ExportError(TritonIndexError):
+    """The file that others are to read cannot be written; what it held before is untouched."""
+
+
+class OutputError(TritonIndexError):
+    """What was found cannot be printed."""

@@ -10,8 +10,7 @@ from typing import TextIO
 
 import duckdb
 
-from index.database import storage_errors
-from index.errors import QueryError
+from index.errors import ExportError, QueryError
 from index.kernels import KERNEL_COLUMNS, plain_row
 from index.render import WRITERS, write_csv, write_json, write_jsonl, write_md
 from index.table import Table
@@ -31,7 +30,7 @@ def export_kernels(con: duckdb.DuckDBPyConnection, dest: Path, *, facts_only: bo
 
     Raises:
         QueryError: the suffix is of no format.
-        StoreError: the file cannot be written.
+        ExportError: the file cannot be written.
     """
     write = _WRITERS.get(dest.suffix.lower())
     if write is None:
@@ -57,7 +56,7 @@ def export_table(table: Table, dest: Path) -> None:
 
     Raises:
         QueryError: the suffix is of no such format.
-        StoreError: the file cannot be written.
+        ExportError: the file cannot be written.
     """
     write = WRITERS.get(dest.suffix.lower().removeprefix("."))
     if write is None or dest.suffix.lower() == ".table":
@@ -71,17 +70,27 @@ def export_table(table: Table, dest: Path) -> None:
 def _draft_of(dest: Path) -> Iterator[Path]:
     """Yield where to write what is moved to `dest` once it is whole."""
     draft = dest.with_name(f"{dest.name}.part")
-    with storage_errors(dest):
+    try:
+        draft.touch()
         try:
             yield draft
             draft.replace(dest)
         finally:
             draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"{dest}: {error.strerror}; name another file") from error
 
 
 def _write_parquet(con: duckdb.DuckDBPyConnection, query: str, draft: Path) -> int:
     kernels = con.sql(query)
-    kernels.write_parquet(str(draft), compression="zstd")
+    try:
+        kernels.write_parquet(str(draft), compression="zstd")
+    except duckdb.IOException as error:
+        text = str(error).splitlines()[0]
+        raise ExportError(f"{draft}: {text}; name another file") from error
+    except TypeError as error:
+        # So DuckDB refuses a path that is not in UTF-8.
+        raise ExportError(f"{draft}: DuckDB writes no such path; name another file") from error
     return len(kernels)
 
 

@@ -40,6 +40,7 @@ from index.bookkeeping import (
 from index.copies import refresh_copies
 from index.database import storage_errors
 from index.enriching import enrich_stale, save_documents, save_marks
+from index.errors import StoreError
 from index.histories import save_histories
 from index.merging import Merge, merge_kernels
 from index.renames import name_of_id, rename_repo, stored_name
@@ -85,7 +86,13 @@ class Store:
                 or its folder cannot be written.
         """
         copy = WorkingCopy(path, seed)
-        return cls(copy, copy.open())
+        con = copy.open()
+        try:
+            with storage_errors(path):
+                return cls(copy, con)
+        except StoreError:
+            copy.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import click
 
 from crawler.errors import TritonIndexError
 from index.cli.group import triton_index
+from index.cli.streams import drop_stdout, open_missing_streams
 from index.plain_text import one_line
 
 PROGRAM = "triton-index"
@@ -26,8 +26,10 @@ def run_command(
     """Run a command line and return its exit code.
 
     0: done. 1: done, but the answer is no. 2: the input or the usage is wrong. 130: interrupted.
-    What went wrong is one line on stderr; `--debug` shows where instead.
+    What went wrong is one line on stderr; `--debug` shows where instead. Who gives no command gets
+    the help.
     """
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -38,11 +40,14 @@ def run_command(
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
-        # Who reads the output has had enough; the rest of it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who reads the output has had enough.
+        drop_stdout()
         return 0
     except (KeyboardInterrupt, click.Abort):
         return _fail(program, "interrupted", code=130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(f"{error.format_message()}\n")
+        return 2
     except click.ClickException as error:
         return _fail(program, _usage(error, program))
     except TritonIndexError as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+# What DuckDB can count to; more stands for all as well.
+_MOST = sys.maxsize
 
 format_option: Decorator = click.option(
     "--format",
@@ -26,7 +30,7 @@ def limit_option(default: int | None = None) -> Decorator:
         type=click.IntRange(min=0),
         default=default or 0,
         show_default=default is not None,
-        callback=lambda ctx, param, value: value or None,
+        callback=lambda ctx, param, value: value if 0 < value <= _MOST else None,
         metavar="N",
         help="Print at most N; 0 for all.",
     )

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from index.cli.streams import drop_stdout
+from index.errors import OutputError
 from index.plain_text import one_line
 from index.render import WRITERS, without_what_does_not_fit, write_table
 from index.table import Table
@@ -37,13 +39,20 @@ def print_table(table: Table, style: str, *, columns: Sequence[str] | None = Non
 
 
 def emit(write: Callable[[TextIO], object]) -> None:
-    """Let `write` write to stdout; whoever stops reading it early has had what they wanted."""
+    """Let `write` write to stdout; whoever stops reading it early has had what they wanted.
+
+    Raises:
+        OutputError: stdout does not take it, such as a full disk.
+    """
     try:
         write(sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The rest would fail again when Python flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
+    except OSError as error:
+        # Not an OSError any more: to who reads an index it would be a failure of that.
+        drop_stdout()
+        raise OutputError(f"stdout: {error.strerror}; what it got is not whole") from error
 
 
 def note(message: str) -> None:

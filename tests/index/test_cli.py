@@ -147,6 +147,8 @@ def test_limit(library: Cli) -> None:
     assert len(library.out.splitlines()) == 2
     assert library("search", "--limit", "0", "--format", "jsonl") == 0
     assert len(library.out.splitlines()) == 4
+    assert library("search", "--limit", str(10**30), "--format", "json") == 0
+    assert len(json.loads(library.out)) > 1
 
 
 def test_show_is_a_page_or_an_object(library: Cli) -> None:
@@ -282,6 +284,12 @@ def test_nothing_indexed_steers_the_terminal(library: Cli, words: list[str]) -> 
         (["crawl", "--jobs", "0", "."], "--jobs"),
         (["crawl", "pypi:not a name"], "not a name"),
         (["crawl", "--sources", "/nowhere/sources.toml"], "/nowhere/sources.toml"),
+        (["search", "--op", "\udcff"], "not in UTF-8"),
+        (["show", "\udcff"], "not in UTF-8"),
+        (["sql", "SELECT '\udcff'"], "not in UTF-8"),
+        (["runs", "--changes", "zzz"], "no run zzz; `triton-index runs` lists them"),
+        (["wish", "reply", "5"], "5: no such wish; `triton-index wish list` shows them"),
+        (["export", "/nowhere/x.json"], "/nowhere/x.json: No such file or directory; name another"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -333,6 +341,44 @@ def test_a_folder_is_no_index(cli: Cli, tmp_path: Path) -> None:
             cli.err
             == f"triton-index: {tmp_path}: a folder, not an index file; name a file with --db\n"
         )
+
+
+def test_a_pipe_is_no_index_and_is_not_waited_for(cli: Cli) -> None:
+    os.mkfifo(cli.db)
+    for words in (["stats"], ["sql", "SELECT 1"], ["crawl", "."]):
+        assert cli(*words) == 2
+        assert cli.err == (
+            f"triton-index: {cli.db}: no file but a device or a pipe; name a file with --db\n"
+        )
+
+
+def test_damage_is_told_with_the_way_out(cli: Cli) -> None:
+    save(cli.db, crawled(kernel()))
+    cli.db.write_bytes(cli.db.read_bytes()[:100])
+    for words in (["stats"], ["crawl", "."]):
+        assert cli(*words) == 2
+        assert cli.err.startswith(f"triton-index: {cli.db}: damaged (")
+        assert cli.err.count("\n") == 1
+        assert "move it away" in cli.err
+
+
+@pytest.mark.parametrize("words", [["stats"], ["search", "x"], ["crawl", "."]])
+def test_an_index_without_its_tables_is_one_line(cli: Cli, words: list[str]) -> None:
+    with duckdb.connect(cli.db) as con:
+        con.execute("CREATE TABLE meta AS SELECT 'schema_version' AS key, '1' AS value")
+    assert cli(*words) == 2
+    assert cli.err.startswith(f"triton-index: {cli.db}: not the tables of this program (")
+    assert cli.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["wish"]], ids=str)
+def test_who_gives_no_command_gets_the_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\nCommands:\n" in err
 
 
 def test_debug_shows_where(library: Cli) -> None:
@@ -451,6 +497,28 @@ def test_a_reader_that_has_enough_is_no_error(shared_library: Path) -> None:
             stdout=out, stderr=subprocess.PIPE,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_stdout_is_not_taken_for_a_full_index(shared_library: Path) -> None:
+    with Path("/dev/full").open("w") as out:
+        for words in (["tags"], ["search"], ["sql", "SELECT 1"]):
+            done = run("--db", str(shared_library), *words, stdout=out, stderr=subprocess.PIPE)
+            assert done.returncode == 2
+            assert done.stderr == (
+                "triton-index: stdout: No space left on device; what it got is not whole\n"
+            )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_lead_nowhere(shared_library: Path, closed: str) -> None:
+    command = [sys.executable, "-m", "index", "--db", str(shared_library)]
+    for words, code in ((["stats"], 0), (["show", "nothing"], 1)):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", *command, *words],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == code
+        assert "unexpected" not in done.stderr
 
 
 def test_any_locale_can_print_any_name(shared_library: Path) -> None:

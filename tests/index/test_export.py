@@ -9,7 +9,7 @@ import pytest
 
 from crawler.models import Autotune, AutotuneConfig
 from index.database import open_index
-from index.errors import QueryError, StoreError
+from index.errors import ExportError, QueryError
 from index.export import PAGE_COLUMNS, PROSE_COLUMNS, export_kernels
 from index.kernels import KERNEL_COLUMNS
 from tests.index.samples import body, crawled, kernel, save
@@ -94,7 +94,7 @@ def test_a_place_that_cannot_be_written_is_named(
     library: Path, tmp_path: Path, suffix: str
 ) -> None:
     dest = tmp_path / "nowhere" / f"kernels{suffix}"
-    with pytest.raises(StoreError, match="nowhere"):
+    with pytest.raises(ExportError, match="nowhere"):
         export(library, dest)
 
 

@@ -226,7 +226,7 @@ def test_replies_need_a_token_and_a_wish(
     wish_cli("sync", REPO)
     with_match(wish_cli)
     assert wish_cli("reply", "9") == 2
-    assert "9: 0 wishes have that number" in wish_cli.err
+    assert "9: no such wish" in wish_cli.err
     monkeypatch.delenv("GITHUB_TOKEN")
     assert wish_cli("reply", "--post") == 2
     assert "set GITHUB_TOKEN" in wish_cli.err

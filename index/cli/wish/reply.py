@@ -66,7 +66,9 @@ def _planned(settings: Settings, wanted: tuple[str, ...], limit: int) -> tuple[R
         if wanted:
             found = [find_wishes(wishes, word) for word in wanted]
             for word, named in zip(wanted, found, strict=True):
-                if len(named) != 1:
+                if not named:
+                    raise QueryError(f"{word}: no such wish; `triton-index wish list` shows them")
+                if len(named) > 1:
                     raise QueryError(f"{word}: {len(named)} wishes have that number; name one")
             wishes = tuple(dict.fromkeys(wish for named in found for wish in named))
         return planned_replies(con, wishes, limit=limit)

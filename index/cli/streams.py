@@ -1,0 +1,26 @@
+"""The three streams of a process, whatever whoever started it did with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def open_missing_streams() -> None:
+    """Let a stream that came closed lead nowhere.
+
+    The next file to be opened, such as an index, would take its number, and Python has none for it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - a number, open to the end
+
+
+def drop_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere: it failed, and would at exit again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
