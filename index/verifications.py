@@ -7,13 +7,15 @@ links it to the kernels of the index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from crawler.enrich.op_vocabulary import op_vocabulary
+from crawler.enrich.ops import tags_of
 from index.errors import VerificationError
 from index.search_tables import mark_search_stale
 from index.staging import Staging, clean_text
@@ -38,6 +40,12 @@ _COLUMNS = {
     "copy_gb_per_s": "DOUBLE",
     "spread": "MAP(VARCHAR, STRUCT(p20 DOUBLE, median DOUBLE, p80 DOUBLE))",
     "note": "VARCHAR",
+}
+_OPS_COLUMNS = {
+    "path": "VARCHAR",
+    "ops": "VARCHAR[]",
+    "tags": "VARCHAR[]",
+    "reasons": "STRUCT(field VARCHAR, reason VARCHAR)[]",
 }
 
 
@@ -85,18 +93,41 @@ def mark_verified(con: duckdb.DuckDBPyConnection, staging: Staging) -> int:
     """Say of the project's kernels how their last verification ended; return of how many.
 
     Runs on a GPU go before runs without one, later before earlier. A kernel passed when every case
-    of every function of its file did.
+    of every function of its file did. Those that passed and whose names do not tell what they
+    compute, because they serve several functions, are given the ops of these.
     """
-    files = ({"op": op, "path": f"verified_kernels/ops/{file}.py"} for op, file in OPS.items())
+    files = ({"op": op, "path": _path(file)} for op, file in OPS.items())
     staging.load("verified_files", files, {"op": "VARCHAR", "path": "VARCHAR"})
+    staging.load("verified_ops", _ops_by_file(), _OPS_COLUMNS)
     con.execute(_RESULTS)
-    changed = con.execute(_MARK, {"home": HOME}).fetchall()
-    if changed and changed[0][0]:
-        mark_search_stale(con)
+    for statement in (_MARK, _NAME_OPS):
+        ((changed,),) = con.execute(statement, {"home": HOME}).fetchall()
+        if changed:
+            mark_search_stale(con)
     (marked,) = con.execute(
         "SELECT count(*) FROM kernel_rows WHERE verified IS NOT NULL AND removed_at IS NULL"
     ).fetchall()
     return int(marked[0])
+
+
+def _path(file: str) -> str:
+    return f"verified_kernels/ops/{file}.py"
+
+
+def _ops_by_file() -> Iterator[Mapping[str, Any]]:
+    """Yield the ops that the functions of each file are held to, with their tags and why."""
+    known = op_vocabulary().ops.values()
+    files: dict[str, dict[str, str]] = {}
+    for function, file in OPS.items():
+        for op in known:
+            if op.name == function or f"aten::{function}" in op.aten:
+                files.setdefault(_path(file), {})[op.name] = function
+    for path, ops in files.items():
+        reasons = [
+            {"field": "ops", "reason": f"{op}: verified as verified_kernels.{function}"}
+            for op, function in ops.items()
+        ]
+        yield {"path": path, "ops": list(ops), "tags": list(tags_of(ops)), "reasons": reasons}
 
 
 def _row(record: Record) -> Mapping[str, Any]:
@@ -107,6 +138,14 @@ def _row(record: Record) -> Mapping[str, Any]:
         for name in _COLUMNS
     }
 
+
+_NAME_OPS = """
+UPDATE kernel_rows AS k
+SET ops = v.ops, tags = v.tags, reasons = list_concat(coalesce(k.reasons, []), v.reasons)
+FROM verified_ops AS v
+WHERE lower(k.repo) = $home AND k.path = v.path AND k.role = 'kernel'
+    AND len(k.ops) = 0 AND k.verified.result = 'passed'
+"""
 
 # Of each function the newest run, then of each file all of its functions together.
 _RESULTS = """

@@ -75,6 +75,20 @@ def test_results_wait_for_the_kernels_and_outlive_crawls(db: Path) -> None:
     assert verified(db)[SOFTMAX] == "passed"
 
 
+def test_a_kernel_that_serves_several_functions_has_the_ops_that_were_verified(db: Path) -> None:
+    path = "verified_kernels/ops/activations.py"
+    one = kernel("_forward_kernel", repo=HOME, path=path, source="def _forward_kernel(): pass")
+    save(db, crawled(one, kernel("_rows", repo=HOME, path=SOFTMAX), name=HOME))
+    imported(db, record("gelu"), record("relu"), record("softmax", passed=False))
+    found = dict(rows(db, "SELECT path, ops FROM kernels"))
+    assert {"gelu", "relu", "silu", "sigmoid", "tanh"} <= set(found[path])
+    reasons = column(db, "SELECT unnest(reasons).reason FROM kernel_rows WHERE path = ?", path)
+    assert "gelu: verified as verified_kernels.gelu" in reasons
+    assert "softmax: verified as verified_kernels.softmax" not in column(
+        db, "SELECT unnest(reasons).reason FROM kernel_rows WHERE path = ?", SOFTMAX
+    )
+
+
 def test_other_repositories_bear_no_result(db: Path) -> None:
     save(db, crawled(kernel("_rows", path=SOFTMAX)))
     assert imported(db, record()) == 0
