@@ -10,7 +10,10 @@ from tests.github_crawl.crawls import SECRET, kernel_file
 from tests.github_server import GithubServer
 from tests.github_server.workflows import HostedRun
 from tests.index.automation.jobs import OWN, Jobs
+from tests.workflows.files import ROOT
 from tests.workflows.runner import Ran, run_job
+
+RESULTS = ROOT / "verified_kernels" / "results" / "h200.json"
 
 # A shell that expanded any of these would make the file `pwned` in its folder.
 EXPANSIONS = (
@@ -68,9 +71,13 @@ def assert_went_well(ran: list[Ran]) -> None:
 def test_the_crawl_workflow_crawls_on_and_publishes(jobs: Jobs) -> None:
     jobs.own.workflows["gpu.yml"] = [HostedRun(id=4711)]
     jobs.hosted("acme/a").push({"new.py": kernel_file("new")})
-    # Nothing was verified: the artifact that this imports is not there.
-    ran = run_job(jobs, "crawl.yml", "crawl", without="verify import")
+    # What the step before fetches: the artifact of a run on the GPU.
+    artifact = jobs.work / "build" / "verification" / "verification.json"
+    artifact.parent.mkdir(parents=True)
+    artifact.write_bytes(RESULTS.read_bytes())
+    ran = run_job(jobs, "crawl.yml", "crawl")
     assert_went_well(ran)
+    assert any("0 failed" in one.err for one in ran if "verify import" in one.step.run)
     # An artifact goes where the next job looks for it.
     (jobs.work / "build" / "crawl" / "index.duckdb").stat()
     assert (jobs.work / "output").read_text() == "run-id=4711\n"
