@@ -82,6 +82,7 @@ ifdef CLONES
 else
 	-$(BIN)/triton-index --db $(BUNDLE_DB) crawl --sources sources.toml
 endif
+	$(BIN)/triton-index --db $(BUNDLE_DB) verify import verified_kernels/results/h200.json
 	$(BIN)/python scripts/make_bundle.py $(BUNDLE_DB)
 	$(BIN)/cog -r README.md
 

@@ -25,7 +25,10 @@ from index.staging import Staging
 
 KERNELS = "kernels.parquet"
 REPOS = "repos.parquet"
+VERIFICATIONS = "verifications.parquet"
 ABOUT = "bundle.json"
+FILES = (KERNELS, REPOS, VERIFICATIONS)
+"""What a bundle is made of, besides what it says of itself."""
 
 # What others wrote, and what only their text could be worked out from again.
 _TEXT = frozenset({"summary", "docstring", "source", "uses"})
@@ -79,6 +82,7 @@ def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) ->
             f"SELECT {chosen} FROM (SELECT * REPLACE (name AS location) FROM repos) "
             f"WHERE {_BUNDLED_REPOS} ORDER BY name",
         ),
+        (VERIFICATIONS, "FROM verifications ORDER BY ALL"),
     ):
         con.execute(
             f"COPY ({query}) TO '{_quoted(folder / name)}' (FORMAT parquet, COMPRESSION zstd, "
@@ -105,7 +109,11 @@ def read_bundle(folder: Path) -> Bundle:
 def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> None:
     """Fill a blank index with the facts of the bundle in `folder`, ready to be searched."""
     con.begin()
-    for name, table in ((REPOS, "repos"), (KERNELS, "kernel_rows")):
+    for name, table in (
+        (REPOS, "repos"),
+        (KERNELS, "kernel_rows"),
+        (VERIFICATIONS, "verifications"),
+    ):
         con.execute(
             f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(folder / name)]
         )
@@ -117,7 +125,7 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
 def digest_of(folder: Path) -> str:
     """Return the digest of the bundle's Parquet files."""
     digest = hashlib.sha256()
-    for name in (KERNELS, REPOS):
+    for name in FILES:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from index.bundle import KERNELS, REPOS, write_bundle
+from index.bundle import FILES, write_bundle
 from index.database import open_index
 from index.location import BUNDLE
 
@@ -32,7 +32,7 @@ def main() -> int:
         made = Path(scratch) / "bundle"
         with open_index(options.index) as con:
             bundle = write_bundle(con, Path(scratch) / "staging", made)
-        size = sum((made / name).stat().st_size for name in (KERNELS, REPOS))
+        size = sum((made / name).stat().st_size for name in FILES)
         if size > LARGEST:
             print(f"{size:,} bytes, more than {LARGEST:,}; nothing written", file=sys.stderr)
             return 1

@@ -25,8 +25,10 @@ from index.bundle import ABOUT, KERNELS, REPOS, digest_of, read_bundle, write_bu
 from index.cli import main
 from index.database import open_index
 from index.errors import StoreError
+from index.store import Store
 from index.unpacking import unpacked_bundle
-from tests.index.samples import FIRST_COMMIT, SECOND_COMMIT, crawled, kernel, names, save
+from index.verifications import HOME
+from tests.index.samples import FIRST_COMMIT, SECOND_COMMIT, crawled, kernel, names, record, save
 
 # Stands in everything that somebody else wrote, and must not be found in a bundle.
 PROSE = "whosoever wrote this sentence"
@@ -173,6 +175,22 @@ def test_a_crawl_makes_the_users_own_index_from_it(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {record["name"] for record in found} == {"mine", "softmax_kernel"}
     assert len(list(installed.rglob("index.duckdb"))) == 1
+
+
+def test_what_was_verified_stays_so_in_the_users_own_index(
+    db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_ours = kernel("_rows", repo=HOME, path="verified_kernels/ops/softmax.py")
+    save(db, crawled(of_ours, name=HOME))
+    with Store.open_for_writing(db) as store:
+        assert store.save_verifications([record()]) == 1
+    with open_index(db) as con:
+        write_bundle(con, tmp_path / "scratch", tmp_path / "bundle")
+    seed = unpacked_bundle(tmp_path / "bundle", lambda text: None)
+    own = tmp_path / "own.duckdb"
+    save(own, crawled(kernel("mine")), seed=seed)
+    assert main(["--db", str(own), "search", "--verified", "--format", "jsonl"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == of_ours.id
 
 
 def test_what_came_as_facts_is_read_afresh_by_the_next_crawl(bundle: Path, tmp_path: Path) -> None:

@@ -13,29 +13,11 @@ from index.cli.group import triton_index
 from index.errors import VerificationError
 from index.store import Store
 from index.verifications import HOME, read_verifications
-from tests.index.samples import column, crawled, kernel, rows, save
-from verified_kernels.records import Pass, Record, dump
+from tests.index.samples import column, crawled, kernel, record, rows, save
+from verified_kernels.records import Record, dump
 
 SOFTMAX = "verified_kernels/ops/softmax.py"
 SWIGLU = "verified_kernels/ops/swiglu.py"
-
-
-def record(op: str = "softmax", **more: object) -> Record:
-    facts: dict[str, object] = {
-        "kernel": op,
-        "case": "rows of 127",
-        "pass_": Pass.FORWARD,
-        "dtype": "bfloat16",
-        "device": "cuda",
-        "passed": True,
-        "max_abs_err": 1e-3,
-        "rel_rms_err": None,
-        "tolerance": 7.9e-3,
-        "gpu": "NVIDIA H200",
-        "torch": "2.11.0",
-        "triton": "3.6.0",
-    }
-    return Record(**{**facts, **more})  # type: ignore[arg-type]
 
 
 def imported(db: Path, *records: Record) -> int:
