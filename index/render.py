@@ -139,7 +139,14 @@ def cell_text(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return one_line(", ".join(value))
+    if isinstance(value, dict) and all(_is_plain(item) for item in value.values()):
+        said = (f"{key} {cell_text(item)}" for key, item in value.items() if item is not None)
+        return one_line(", ".join(said))
     return one_line(to_json(value) if isinstance(value, list | dict) else str(value))
+
+
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, list | dict)
 
 
 def _md_cell(value: object) -> str:

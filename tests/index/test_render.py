@@ -11,6 +11,7 @@ import pytest
 from index.plain_text import cut, display_width, one_line, printable
 from index.render import (
     WRITERS,
+    cell_text,
     to_json,
     without_what_does_not_fit,
     write_csv,
@@ -185,3 +186,9 @@ def test_columns_stand_in_their_order(write: object) -> None:
     write(Table(columns=("z", "a", "m"), rows=((1, 2, 3),)), out)  # type: ignore[operator]
     places = [out.getvalue().index(name) for name in ("z", "a", "m")]
     assert places == sorted(places)
+
+
+def test_a_record_of_plain_values_is_read_as_words() -> None:
+    verified = {"result": "passed", "gpu": "H200", "torch": None, "seconds": 1.5}
+    assert cell_text(verified) == "result passed, gpu H200, seconds 1.5"
+    assert cell_text({"configs": [{"a": 1}]}) == '{"configs": [{"a": 1}]}'
