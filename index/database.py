@@ -19,6 +19,7 @@ SCHEMA_VERSION = len(MIGRATIONS)
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
 _DAMAGED = ("Corrupt database file", "Could not read enough bytes", "Could not read all bytes")
+_FOREIGN = ("does not exist!", "not found in FROM clause")
 
 _NO_DOWNLOADS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -180,7 +181,7 @@ def _explain(path: Path, error: duckdb.Error | OSError) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if "cannot encode str as UTF-8" in text:
         return "what was asked for is not in UTF-8; write it so"
-    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+    if any(sign in text for sign in _FOREIGN):
         return (
             f"{path}: not the tables of this program ({text}); crawl into another file with --db, "
             "or fetch the published index with `triton-index update`"
