@@ -21,6 +21,13 @@ _FIELDS = {
     "features": ("feature", "SELECT DISTINCT unnest(features) FROM kernel_rows"),
     "dtypes": ("dtype", "SELECT DISTINCT unnest(dtypes) FROM kernel_rows"),
     "repos": ("source", "SELECT name FROM repos"),
+    # Expressions as written, and the licences that they are made of.
+    "licenses": (
+        "licence",
+        "WITH l AS (SELECT DISTINCT license FROM kernel_rows WHERE license IS NOT NULL) "
+        "FROM l UNION FROM (SELECT unnest(regexp_split_to_array(license, '[ ()]+')) AS part "
+        "FROM l) WHERE part NOT IN ('', 'AND', 'OR', 'WITH')",
+    ),
 }
 _BETWEEN_WORDS = re.compile(r"[-_ .]+")
 

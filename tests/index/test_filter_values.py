@@ -19,7 +19,8 @@ def library(db: Path) -> Path:
     with duckdb.connect(db) as con:
         con.execute(
             "UPDATE kernel_rows SET ops = ['rms_norm'], tags = ['norm'], "
-            "features = ['online_softmax'], dtypes = ['bfloat16', 'float8']"
+            "features = ['online_softmax'], dtypes = ['bfloat16', 'float8'], "
+            "license = 'Apache-2.0 OR MIT'"
         )
     return db
 
@@ -34,6 +35,8 @@ def library(db: Path) -> Path:
         (Filters(repos=("other/FastKernels",)), Filters(repos=("other/fastkernels",))),
         (Filters(repos=("fast-kernels",)), Filters(repos=("fast-kernels",))),
         (Filters(repos=("fast-dist",)), Filters(repos=("fast-dist",))),
+        (Filters(licenses=("apache 2.0", "mit")), Filters(licenses=("Apache-2.0", "MIT"))),
+        (Filters(licenses=("apache-2.0 or mit",)), Filters(licenses=("Apache-2.0 OR MIT",))),
     ],
     ids=str,
 )
@@ -43,7 +46,12 @@ def test_values_are_read_in_any_spelling(library: Path, written: Filters, read: 
 
 
 def test_what_no_kernel_has_stays_and_is_told_with_what_is_near(library: Path) -> None:
-    asked = Filters(ops=("rms_nrom",), tags=("norm", "\x1b[31mzebra"), dtypes=("fp64",))
+    asked = Filters(
+        ops=("rms_nrom",),
+        tags=("norm", "\x1b[31mzebra"),
+        dtypes=("fp64",),
+        licenses=("apache", "or"),
+    )
     with open_index(library) as con:
         filters, unknown = read_filters(con, asked)
     assert filters == asked
@@ -51,6 +59,8 @@ def test_what_no_kernel_has_stays_and_is_told_with_what_is_near(library: Path) -
         ("op", "rms_nrom", ("rms_norm",)),
         ("tag", "\x1b[31mzebra", ()),
         ("dtype", "fp64", ()),
+        ("licence", "apache", ("Apache-2.0", "Apache-2.0 OR MIT")),
+        ("licence", "or", ()),
     ]
 
 
