@@ -56,6 +56,8 @@ def read_verifications(path: Path) -> list[Record]:
         VerificationError: it cannot be read, or holds something else.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise VerificationError(f"{path}: no file; name a file of `verify --out`")
         if path.stat().st_size > MAX_BYTES:
             raise VerificationError(
                 f"{path}: over {MAX_BYTES >> 20} MB; no file of records is that"

@@ -7,12 +7,21 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 NO_TIMES = "no times of"
 """How a worker begins to say which peer it could not time."""
+
+
+# A record may come from another machine: what it holds is shown to people and compared.
+_Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Note = Annotated[str, msgspec.Meta(max_length=20_000)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Amount = Annotated[float, msgspec.Meta(ge=0)]
+_Device = Annotated[str, msgspec.Meta(pattern="^(cpu|cuda)$")]
+_Commit = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
 
 
 class Pass(StrEnum):
@@ -26,9 +35,9 @@ class Pass(StrEnum):
 class Timing:
     """Milliseconds of one provider: 20th percentile, median, 80th percentile."""
 
-    p20: float
-    median: float
-    p80: float
+    p20: _Amount
+    median: _Amount
+    p80: _Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,28 +51,28 @@ class Record:
     calls; `spread` all percentiles by provider. `note` says why a record failed.
     """
 
-    kernel: str
-    case: str
+    kernel: _Line
+    case: _Line
     pass_: Pass
-    dtype: str
-    device: str
+    dtype: _Line
+    device: _Device
     passed: bool
-    max_abs_err: float | None
-    rel_rms_err: float | None
-    tolerance: float
-    ms: float | None = None
-    peers: Mapping[str, float] = field(default_factory=dict)
-    bytes: int | None = None
-    flops: int | None = None
-    gpu: str | None = None
-    torch: str | None = None
-    triton: str | None = None
-    commit: str | None = None
-    plain_ms: float | None = None
-    plain_peers: Mapping[str, float] = field(default_factory=dict)
-    copy_gb_per_s: float | None = None
-    spread: Mapping[str, Timing] = field(default_factory=dict)
-    note: str | None = None
+    max_abs_err: _Amount | None
+    rel_rms_err: _Amount | None
+    tolerance: _Amount
+    ms: _Amount | None = None
+    peers: Mapping[_Line, _Amount] = field(default_factory=dict)
+    bytes: _Count | None = None
+    flops: _Count | None = None
+    gpu: _Line | None = None
+    torch: _Line | None = None
+    triton: _Line | None = None
+    commit: _Commit | None = None
+    plain_ms: _Amount | None = None
+    plain_peers: Mapping[_Line, _Amount] = field(default_factory=dict)
+    copy_gb_per_s: _Amount | None = None
+    spread: Mapping[_Line, Timing] = field(default_factory=dict)
+    note: _Note | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; `pass_` is called `pass`."""
@@ -83,7 +92,8 @@ class Record:
         try:
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
-            raise ValueError(f"not a verification record: {error}") from error
+            said = str(error).replace("$.pass_", "$.pass")
+            raise ValueError(f"not a verification record: {said}") from error
 
 
 _EXTRA = ("plain_ms", "plain_peers", "copy_gb_per_s", "spread", "note")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,14 @@ def test_import_and_search_by_command(db: Path, tmp_path: Path) -> None:
         ('[{"kernel": "softmax"}]', "missing"),
         (dump([record("no_such")]), "no_such"),
         (dump([record()]).replace('"cuda"', "7"), "Expected `str`"),
+        (dump([record()]).replace('"cuda"', '"tpu"'), "device"),
+        (dump([record()]).replace('"forward"', '"sideward"'), r"at `\$.pass`"),
+        (dump([record(bytes=-1)]), "bytes"),
+        (dump([record(flops=10**30)]), "flops"),
+        (dump([record(gpu="H\x00200")]), "gpu"),
+        (dump([record(note="x" * 10_000_000)]), "note"),
+        (dump([record(commit="javascript:alert(1)")]), "commit"),
+        (dump([record(peers={"eager": -1.0})]), "peers"),
         (dump([record()]).replace('"kernel"', '"colonel"'), "unknown colonel"),
         ("\ud800".encode("utf-8", "surrogatepass"), "name a file"),
     ],
@@ -130,3 +139,10 @@ def test_other_files_are_refused_in_one_line(text: str | bytes, words: str, tmp_
     with pytest.raises(VerificationError, match=words) as caught:
         read_verifications(file)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_no_file_of_records(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(VerificationError, match="no file; name a file of `verify --out`"):
+        read_verifications(pipe)
