@@ -128,7 +128,7 @@ def main() -> int:
     parser.add_argument("--count", action="store_true", help="count the right ones of each")
     options = parser.parse_args()
     questions = load_questions()
-    with open_index(index_to_read(options.db)) as con:
+    with open_index(index_to_read(options.db, print)) as con:
         if options.count:
             for question in questions:
                 print(f"{count_right(con, question):6,}  {question.ask}")

@@ -18,7 +18,7 @@ def own_index() -> Path:
     return platformdirs.user_data_path("triton-index", appauthor=False) / "index.duckdb"
 
 
-def index_to_read(named: Path | None, tell: Callable[[str], object] = lambda text: None) -> Path:
+def index_to_read(named: Path | None, tell: Callable[[str], object]) -> Path:
     """Return the path of the index that a question goes to.
 
     The one that came with the package is unpacked when it is first needed; `tell` hears of it.
@@ -39,9 +39,7 @@ def index_to_read(named: Path | None, tell: Callable[[str], object] = lambda tex
     return index
 
 
-def index_to_write(
-    named: Path | None, tell: Callable[[str], object] = lambda text: None
-) -> tuple[Path, Path | None]:
+def index_to_write(named: Path | None, tell: Callable[[str], object]) -> tuple[Path, Path | None]:
     """Return the path of the index that a crawl writes, and the one that a new index starts from.
 
     A named index starts blank, the user's own from the one that came with the package.

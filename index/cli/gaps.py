@@ -22,11 +22,11 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
     licence, none for the present Triton, none verified). Operators for which nobody writes a
     kernel by hand are left out.
     """
-    from index.cli.output import print_table
+    from index.cli.output import note, print_table
     from index.database import open_index
     from index.gaps import list_gaps
     from index.location import index_to_read
     from index.wishes import load_wishes
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         print_table(list_gaps(con, load_wishes(con)).first(limit), style, columns=SHOWN)

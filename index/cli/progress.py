@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ from index.crawling import CrawlProgress, report_line
 from index.plain_text import one_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+Tell = Callable[[int, int | None], None]
+"""Is told how many are done, of how many where that is known."""
 
 
 @contextmanager
@@ -36,32 +39,38 @@ def crawl_progress(sources: int) -> Iterator[CrawlProgress]:
         yield BarProgress(bars, sources)
 
 
-@contextmanager
-def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+def download_progress() -> AbstractContextManager[Tell]:
     """Yield what is told how many bytes of a file have come, of how many; silent off a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        file = bars.add_task("", total=None)
-        yield lambda done, total: bars.update(file, completed=done, total=total)
+    def columns() -> Iterable[ProgressColumn]:
+        from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
+
+        return BarColumn(), DownloadColumn(), TransferSpeedColumn()
+
+    return _one_bar(columns)
+
+
+def counting_progress() -> AbstractContextManager[Tell]:
+    """Yield what is told how many are done, of how many; a bar on a terminal, else silent."""
+
+    def columns() -> Iterable[ProgressColumn]:
+        from rich.progress import BarColumn, MofNCompleteColumn
+
+        return BarColumn(), MofNCompleteColumn()
+
+    return _one_bar(columns)
 
 
 @contextmanager
-def counting_progress() -> Iterator[Callable[[int, int], None]]:
-    """Yield what is told how many are done, of how many; a bar on a terminal, else silent."""
+def _one_bar(columns: Callable[[], Iterable[ProgressColumn]]) -> Iterator[Tell]:
+    """Yield what moves a bar of these columns, which are made for a terminal alone."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+    from rich.progress import Progress
 
-    columns = (BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns(), console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 

@@ -37,7 +37,7 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
     from index.wish_matching import list_matches, match_wishes
     from index.wishes import find_wishes, load_wishes
 
-    with open_index(index_to_read(settings.db)) as con:
+    with open_index(index_to_read(settings.db, note)) as con:
         wishes = load_wishes(con)
         if wanted is None:
             chosen = tuple(wish for wish in wishes if not wish.status.is_settled)
@@ -51,7 +51,7 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
     if not matched:
         note(_NOTHING if wanted is None else f"{wanted}: {_NO_SUCH}")
         return 1 if wanted else 0
-    path, seed = index_to_write(settings.db)
+    path, seed = index_to_write(settings.db, note)
     with Store.open_for_writing(path, seed=seed) as store:
         store.save_matches(matched)
     print_table(list_matches(matched), style, columns=SHOWN)
