@@ -23,9 +23,9 @@ from typing import Any
 import duckdb
 
 from index.database import open_index
-from index.filters import Filters
-from index.location import index_to_read
-from index.search import search
+from index.files.location import index_to_read
+from index.queries.filters import Filters
+from index.queries.search import search
 
 QUESTIONS = Path(__file__).parents[1] / "tests" / "data" / "questions.toml"
 FIRST = 5

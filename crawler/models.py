@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from crawler.github.states import GithubState, RepoMetadata
 from crawler.history import FileHistory, Histories
+from crawler.states import GithubState, RepoMetadata
 
 
 class SourceKind(StrEnum):

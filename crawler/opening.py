@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 from types import TracebackType
@@ -17,40 +17,13 @@ from typing import TYPE_CHECKING
 from platformdirs import user_cache_path
 
 from crawler.errors import EmptySnapshotError, TritonIndexError
-from crawler.models import (
-    CrawledRepo,
-    KnownRepo,
-    RepoStatus,
-    Snapshot,
-    SourceKind,
-    SourceRepo,
-)
+from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceKind, SourceRepo
+from crawler.opened import Opened, left_for_next_run
 from crawler.pace import Pace
 from crawler.snapshot import open_snapshot
 
 if TYPE_CHECKING:
     from crawler.github.opening import GithubOpener
-
-
-_LEFT = "left for the next run"
-
-
-def left_for_next_run(so_far: CrawledRepo, why: str) -> CrawledRepo:
-    """Return a source that a limit of this run kept from being looked at."""
-    return replace(so_far, error=f"{so_far.name}: {_LEFT}: {why}")
-
-
-def is_left_for_next_run(error: str | None) -> bool:
-    """Tell whether it was a limit, and no fault of its own, that a source failed for."""
-    return error is not None and f": {_LEFT}: " in error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A source whose content is there to be read; `so_far` is what is known of it without that."""
-
-    snapshot: Snapshot
-    so_far: CrawledRepo
 
 
 class Opener:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from crawler.errors import TritonIndexError
 from crawler.models import CrawledRepo, KnownRepo, KnownState, RepoStatus, SourceRepo
-from crawler.opening import Opened, Opener
+from crawler.opened import Opened
+from crawler.opening import Opener
 from crawler.pace import Pace
 from crawler.pool import ScanPool
 from crawler.reading import Progress, read_snapshot

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import duckdb
 
 from crawler.errors import SourceError
+from index.queries.wishes import load_wishes
 from index.store import Store
-from index.wishes import load_wishes
 from index.wishing import github_client
 from wishlist.models import Wish
 from wishlist.reply import Comment, Reply, plan_replies

@@ -1,8 +1,8 @@
 """The one writer of the index.
 
 A source is one transaction. Nothing is published while a crawl runs: readers see whole runs, and
-what a killed crawl had finished is taken up by the next (see `index.working`), so publishing in
-between would buy nothing for the copies of the index that it costs.
+what a killed crawl had finished is taken up by the next (see `index.files.working`), so publishing
+in between would buy nothing for the copies of the index that it costs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from crawler.models import (
     RepoReport,
     ScanSkip,
 )
-from index.bookkeeping import (
+from index.database import storage_errors
+from index.errors import StoreError
+from index.files.working import WorkingCopy
+from index.matching import MatchedWish, save_matches
+from index.tables.bookkeeping import (
     SEEN,
     WHOLE,
     decode_state,
@@ -37,19 +41,15 @@ from index.bookkeeping import (
     save_report,
     scanner_of,
 )
-from index.copies import refresh_copies
-from index.database import storage_errors
-from index.enriching import enrich_stale, save_documents, save_marks
-from index.errors import StoreError
-from index.histories import save_histories
-from index.merging import Merge, merge_kernels
-from index.renames import name_of_id, rename_repo, stored_name
-from index.search_tables import mark_search_stale, refresh_search
-from index.staging import Staging, clean_text
-from index.verifications import mark_verified, save_verifications
-from index.wish_matching import MatchedWish, save_matches
-from index.wish_rows import known_wishes, save_reply, save_wishes
-from index.working import WorkingCopy
+from index.tables.copies import refresh_copies
+from index.tables.enriching import enrich_stale, save_documents, save_marks
+from index.tables.histories import save_histories
+from index.tables.merging import Merge, merge_kernels
+from index.tables.renames import name_of_id, rename_repo, stored_name
+from index.tables.search_tables import mark_search_stale, refresh_search
+from index.tables.staging import Staging, clean_text
+from index.tables.verifications import mark_verified, save_verifications
+from index.tables.wish_rows import known_wishes, save_reply, save_wishes
 from verified_kernels.records import Record
 from wishlist.models import KnownWishes, SyncedWishes
 from wishlist.reply import Comment

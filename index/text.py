@@ -2,7 +2,7 @@
 
 An identifier falls apart where its writer joined it: `rms_norm_fwd`, `RMSNormFwd` and
 `rms norm fwd` are the same three words. That `rmsnorm` is two of them can be read nowhere; it is
-learned from those who wrote them apart (see `index.search_tables`).
+learned from those who wrote them apart (see `index.tables.search_tables`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
-# Raise it with every change of what is written here or in `index.search_tables`.
+# Raise it with every change of what is written here or in `index.tables.search_tables`.
 SEARCH_VERSION = "3"
 
 # Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.

@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from index.bundle import FILES, write_bundle
 from index.database import open_index
-from index.location import BUNDLE
+from index.files.bundle import FILES, write_bundle
+from index.files.location import BUNDLE
 
 LARGEST = 8_000_000
 """Bytes that all of it may have."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crawler.github.client import GithubClient
-from crawler.github.states import RepoMetadata
 from crawler.github.token import git_credentials
 from crawler.snapshot.git_fetch import Remote
+from crawler.states import RepoMetadata
 
 
 def content_remote(client: GithubClient, metadata: RepoMetadata) -> Remote:

@@ -14,7 +14,7 @@ from crawler.github.json_fields import (
     optional_line,
     text,
 )
-from crawler.github.states import RepoMetadata
+from crawler.states import RepoMetadata
 
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 

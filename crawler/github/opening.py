@@ -14,7 +14,14 @@ from crawler.github.client import GithubClient
 from crawler.github.content import content_remote
 from crawler.github.history import ask_histories
 from crawler.github.probe import probe_repository, state_after
-from crawler.github.states import (
+from crawler.github.token import read_api_url, read_token
+from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceRepo
+from crawler.opened import Opened, left_for_next_run
+from crawler.pace import Pace
+from crawler.snapshot.clone import CloneSnapshot, open_clone
+from crawler.snapshot.clone_cache import CloneCache
+from crawler.snapshot.select import select_files
+from crawler.states import (
     Changed,
     Failed,
     GithubState,
@@ -23,13 +30,6 @@ from crawler.github.states import (
     Outcome,
     Unchanged,
 )
-from crawler.github.token import read_api_url, read_token
-from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceRepo
-from crawler.opening import Opened, left_for_next_run
-from crawler.pace import Pace
-from crawler.snapshot.clone import CloneSnapshot, open_clone
-from crawler.snapshot.clone_cache import CloneCache
-from crawler.snapshot.select import select_files
 
 
 class GithubOpener:

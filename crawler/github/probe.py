@@ -25,7 +25,8 @@ from crawler.github.answers import Reply
 from crawler.github.client import GithubClient
 from crawler.github.errors import GithubError
 from crawler.github.metadata import parse_head, parse_repository
-from crawler.github.states import (
+from crawler.github.token import check_clone_url
+from crawler.states import (
     Changed,
     Failed,
     GithubState,
@@ -35,7 +36,6 @@ from crawler.github.states import (
     RepoMetadata,
     Unchanged,
 )
-from crawler.github.token import check_clone_url
 
 MAX_AGE = timedelta(days=7)
 """How old stars, licence, topics and the name of the default branch may get."""

@@ -60,7 +60,7 @@ def publish(folder: Path, listed: Path | None, accept: bool) -> int:
     """Publish the index in FOLDER if it is sound; else say in the one issue why not."""
     from index.automation.actions import read_job
     from index.automation.notifying import notify
-    from index.automation.publishing import Publication, Verdict
+    from index.automation.publication import Publication, Verdict
     from index.automation.publishing import publish as publish_index
     from index.automation.summary import publication_summary
 

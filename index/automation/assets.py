@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from index.database import connect_for_writing, open_index, storage_errors
-from index.export import export_kernels
-from index.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, write_sums
+from index.files.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, write_sums
+from index.queries.export import export_kernels
 
 
 def build_assets(index: Path, folder: Path) -> tuple[Path, ...]:

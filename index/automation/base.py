@@ -12,9 +12,9 @@ from crawler.github.releases import Release, Releases
 from index.automation.actions import Job
 from index.automation.assets import join_scans
 from index.errors import StoreError
-from index.location import bundled_index
-from index.published import SCANS_NAME, PublishedError, PublishedIndex
-from index.update import update_index
+from index.files.location import bundled_index
+from index.files.published import SCANS_NAME, PublishedError, PublishedIndex
+from index.files.update import update_index
 
 TAG_PREFIX = "index-"
 """Of the releases that hold an index; the others are none of ours."""

@@ -13,7 +13,7 @@ from index.automation.summary import crawl_summary
 from index.cli.output import note
 from index.cli.progress import crawl_progress
 from index.crawling import crawl_into, summary
-from index.published import INDEX_NAME
+from index.files.published import INDEX_NAME
 from index.store import Store
 
 

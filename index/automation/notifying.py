@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crawler.github.notice import Notice
 from index.automation.actions import Job
-from index.automation.publishing import Publication, Verdict
+from index.automation.publication import Publication, Verdict
 from index.automation.summary import trouble_text
 from index.cli.output import note
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 from crawler.github.releases import Release, Releases
@@ -20,11 +18,12 @@ from index.automation.actions import Job
 from index.automation.assets import build_assets
 from index.automation.base import TAG_PREFIX, Base, Origin, fetch_base
 from index.automation.news import has_news
+from index.automation.publication import Publication, Verdict
 from index.automation.soundness import find_doubts
 from index.automation.summary import contents_table, markdown
 from index.database import open_index
 from index.errors import StoreError
-from index.published import INDEX_NAME
+from index.files.published import INDEX_NAME
 
 KEPT = 3
 """So many releases of the index stay."""
@@ -32,29 +31,6 @@ MAX_AGE = timedelta(days=7)
 """After so long an index without news is published too: its dates tell that all was looked at."""
 
 _TAG_FORM = f"{TAG_PREFIX}%Y%m%dT%H%M%SZ"
-
-
-class Verdict(StrEnum):
-    """What became of a crawled index."""
-
-    PUBLISHED = "published"
-    UNCHANGED = "unchanged"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """How a publication ended: `tag` is that of the release that readers now see, if any.
-
-    `reasons` are why it was refused, `notes` what else should be known.
-    """
-
-    verdict: Verdict
-    tag: str | None
-    reasons: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    files: tuple[tuple[str, int], ...] = ()
-    """Names and sizes in bytes."""
 
 
 def publish(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from crawler.models import RepoStatus, SourceRepo
-from crawler.opening import is_left_for_next_run
+from crawler.opened import is_left_for_next_run
 from index.database import SCHEMA_VERSION, schema_faults, stored_version
 
 MAX_LOST = 0.01

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crawler.models import CrawlReport
-from crawler.opening import is_left_for_next_run
-from index.render import write_md
+from crawler.opened import is_left_for_next_run
+from index.show.render import write_md
 from index.table import Table
 
 if TYPE_CHECKING:
     from index.automation.base import Base
-    from index.automation.publishing import Publication
+    from index.automation.publication import Publication
 
 # A page of the Actions takes one megabyte.
 MAX_ROWS = 50

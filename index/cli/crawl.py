@@ -50,8 +50,8 @@ def command(
     from index.cli.output import emit, note
     from index.cli.progress import crawl_progress
     from index.crawling import crawl_into, has_failures, summary
-    from index.location import index_to_write
-    from index.render import to_json
+    from index.files.location import index_to_write
+    from index.show.render import to_json
     from index.store import Store
 
     sources = _sources(words, listed)

@@ -24,9 +24,9 @@ def command(settings: Settings, dest: Path, facts: bool, wishes: bool) -> None:
     """
     from index.cli.output import note
     from index.database import open_index
-    from index.export import export_kernels
-    from index.location import index_to_read
-    from index.wishes import export_wishes
+    from index.files.location import index_to_read
+    from index.queries.export import export_kernels
+    from index.queries.wishes import export_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
         if wishes:

@@ -24,9 +24,9 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
     """
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.gaps import list_gaps
-    from index.location import index_to_read
-    from index.wishes import load_wishes
+    from index.files.location import index_to_read
+    from index.queries.gaps import list_gaps
+    from index.queries.wishes import load_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
         print_table(list_gaps(con, load_wishes(con)).first(limit), style, columns=SHOWN)

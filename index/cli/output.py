@@ -11,7 +11,7 @@ from typing import TextIO
 from index.cli.streams import drop_stdout
 from index.errors import OutputError
 from index.plain_text import one_line
-from index.render import WRITERS, without_what_does_not_fit, write_table
+from index.show.render import WRITERS, without_what_does_not_fit, write_table
 from index.table import Table
 
 

@@ -30,10 +30,10 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
 
     With each, how its last crawl ended and how many live kernels it has.
     """
-    from index.catalog import list_repos
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.location import index_to_read
+    from index.files.location import index_to_read
+    from index.queries.catalog import list_repos
 
     with open_index(index_to_read(settings.db, note)) as con:
         print_table(list_repos(con).first(limit), style, columns=SHOWN)

@@ -26,10 +26,10 @@ def command(settings: Settings, run: str | None, limit: int | None, style: str) 
     The latest crawl comes first. A change is added, changed, moved (or renamed), removed or
     returned. RUN is an id or the beginning of one.
     """
-    from index.catalog import list_changes, list_runs
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.location import index_to_read
+    from index.files.location import index_to_read
+    from index.queries.catalog import list_changes, list_runs
 
     with open_index(index_to_read(settings.db, note)) as con:
         table = list_runs(con) if run is None else list_changes(con, run)

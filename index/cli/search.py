@@ -10,8 +10,8 @@ from index.cli.group import Settings
 from index.cli.options import Decorator, format_option, limit_option
 
 if TYPE_CHECKING:
-    from index.filter_values import UnknownValue
-    from index.search import Found
+    from index.queries.filter_values import UnknownValue
+    from index.queries.search import Found
 
 # What a person sees of each kernel, as far as it is known.
 SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "n_copies", "verified", "summary")
@@ -71,11 +71,11 @@ def command(
     """
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.filter_values import read_filters
-    from index.filters import Filters
-    from index.kernels import KERNEL_COLUMNS, fetch_kernels
-    from index.location import index_to_read
-    from index.search import Sort, search
+    from index.files.location import index_to_read
+    from index.queries.filter_values import read_filters
+    from index.queries.filters import Filters
+    from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
+    from index.queries.search import Sort, search
 
     columns = (*SHOWN, "permalink") if style == "md" else SHOWN
     with open_index(index_to_read(settings.db, note)) as con:

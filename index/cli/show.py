@@ -10,7 +10,7 @@ from index.cli.group import Settings
 from index.cli.options import format_option
 
 if TYPE_CHECKING:
-    from index.lookup import Lookup
+    from index.queries.lookup import Lookup
     from index.table import Table
 
 
@@ -27,9 +27,9 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     """
     from index.cli.output import note
     from index.database import open_index
-    from index.kernels import fetch_reasons
-    from index.location import index_to_read
-    from index.lookup import find_kernel, show_kernel
+    from index.files.location import index_to_read
+    from index.queries.kernels import fetch_reasons
+    from index.queries.lookup import find_kernel, show_kernel
 
     with open_index(index_to_read(settings.db, note)) as con:
         found = find_kernel(con, id)
@@ -51,10 +51,10 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
 
 
 def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source: bool) -> None:
-    from index.card import kernel_card
     from index.cli.output import emit, print_table
     from index.plain_text import printable
-    from index.render import to_json
+    from index.show.kernel_card import kernel_card
+    from index.show.render import to_json
 
     (record,) = kernel.records()
     if style == "json":
@@ -80,7 +80,7 @@ def note_copies(id: str, found: Lookup) -> None:
 def no_kernel(id: str, others: tuple[str, ...], *, is_ambiguous: bool) -> int:
     """Say which kernels may have been meant."""
     from index.cli.output import note
-    from index.lookup import MOST_NAMED
+    from index.queries.lookup import MOST_NAMED
 
     if is_ambiguous:
         note(f"{id}: {len(others)} kernels are called so; give more of the id:")

@@ -25,9 +25,9 @@ def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
     from index.cli.output import note, print_table
     from index.cli.show import no_kernel, note_copies
     from index.database import open_index
-    from index.location import index_to_read
-    from index.lookup import find_kernel
-    from index.similar import similar_kernels
+    from index.files.location import index_to_read
+    from index.queries.lookup import find_kernel
+    from index.queries.similar import similar_kernels
 
     with open_index(index_to_read(settings.db, note)) as con:
         found = find_kernel(con, id)

@@ -20,7 +20,7 @@ def command(settings: Settings, query: str, limit: int | None, style: str) -> No
     and reach neither files nor the network. `DESCRIBE kernels` tells the columns.
     """
     from index.cli.output import note, print_table
-    from index.location import index_to_read
-    from index.sealed import run_sql
+    from index.files.location import index_to_read
+    from index.queries.sealed import run_sql
 
     print_table(run_sql(index_to_read(settings.db, note), query, limit=limit), style)

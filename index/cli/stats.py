@@ -17,10 +17,10 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
 
     Totals, then live kernels by dialect, form, role and licence.
     """
-    from index.catalog import list_stats
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.location import index_to_read
+    from index.files.location import index_to_read
+    from index.queries.catalog import list_stats
 
     with open_index(index_to_read(settings.db, note)) as con:
         print_table(list_stats(con).first(limit), style)

@@ -17,10 +17,10 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
 
     The most used come first.
     """
-    from index.catalog import list_tags
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.location import index_to_read
+    from index.files.location import index_to_read
+    from index.queries.catalog import list_tags
 
     with open_index(index_to_read(settings.db, note)) as con:
         print_table(list_tags(con).first(limit), style)

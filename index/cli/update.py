@@ -10,7 +10,7 @@ import click
 from index.cli.group import Settings
 
 if TYPE_CHECKING:
-    from index.update import Update
+    from index.files.update import Update
 
 # So many sources are named; more make no line to read.
 NAMED = 5
@@ -36,9 +36,9 @@ def command(settings: Settings, address: str | None) -> int:
     """
     from index.cli.output import note
     from index.cli.progress import download_progress
-    from index.location import own_index
-    from index.published import PUBLISHED, PublishedError, PublishedIndex
-    from index.update import update_index
+    from index.files.location import own_index
+    from index.files.published import PUBLISHED, PublishedError, PublishedIndex
+    from index.files.update import update_index
 
     path = settings.db or own_index()
     published = PublishedIndex(address or PUBLISHED)
@@ -54,7 +54,7 @@ def command(settings: Settings, address: str | None) -> int:
 
 
 def _what_stays(named: Path | None, path: Path) -> str:
-    from index.location import has_bundle
+    from index.files.location import has_bundle
 
     if path.exists():
         return f"the index at {path} stays as it is"

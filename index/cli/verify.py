@@ -69,9 +69,9 @@ def command(
 
 def _import(settings: Settings, files: tuple[str, ...]) -> int:
     from index.cli.output import note
-    from index.location import index_to_write
+    from index.files.location import index_to_write
     from index.store import Store
-    from index.verifications import HOME, read_verifications
+    from index.tables.verifications import HOME, read_verifications
 
     if len(files) != 1:
         raise click.UsageError("verify import takes one FILE")

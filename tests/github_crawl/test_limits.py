@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crawler.opening import is_left_for_next_run
+from crawler.opened import is_left_for_next_run
 from tests.github_crawl.crawls import kernel_file
 
 NAMES = [f"octo/k{number}" for number in range(4)]

@@ -10,7 +10,7 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
-from index.render import to_json
+from index.show.render import to_json
 from tests.github_crawl import command
 from tests.github_crawl.crawls import SECRET, Crawls, Listener, kernel_file
 from tests.github_server import Fault, What

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from index.published import INDEX_NAME, SUMS_NAME
+from index.files.published import INDEX_NAME, SUMS_NAME
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import pytest
 from crawler.models import Param, ParamKind, RepoStatus
 from index.cli import main
 from index.cli.group import COMMANDS, triton_index
-from index.kernels import KERNEL_COLUMNS
+from index.queries.kernels import KERNEL_COLUMNS
 from tests.index.samples import body, crawled, kernel, save
 
 SOURCE = """
@@ -456,7 +456,7 @@ def test_the_users_own_index_is_made_and_then_read(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TRITON_INDEX_DB", raising=False)
-    monkeypatch.setattr("index.location.BUNDLE", tmp_path / "nothing")
+    monkeypatch.setattr("index.files.location.BUNDLE", tmp_path / "nothing")
     assert main(["search", "x"]) == 2
     assert "no index yet; make it with `triton-index crawl SOURCE`" in capsys.readouterr().err
     assert main(["crawl", str(folder)]) == 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from index.bundle import KERNELS
-from index.location import BUNDLE
+from index.files.bundle import KERNELS
+from index.files.location import BUNDLE
 
 FAMILIES = tomllib.loads((Path(__file__).parent.parent / "data/copies.toml").read_text("utf-8"))
 

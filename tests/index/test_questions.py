@@ -18,10 +18,10 @@ from benchmarks.questions import (
     pattern_of,
     share_among_first,
 )
-from index.bundle import digest_of, read_bundle
 from index.database import open_index
-from index.location import BUNDLE
-from index.unpacking import unpacked_bundle
+from index.files.bundle import digest_of, read_bundle
+from index.files.location import BUNDLE
+from index.files.unpacking import unpacked_bundle
 
 QUESTIONS = load_questions()
 

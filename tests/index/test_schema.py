@@ -12,9 +12,9 @@ from crawler.models import KernelRecord
 from index import database
 from index.database import SCHEMA_VERSION, connect_for_writing, migrate, open_index
 from index.errors import StoreError
-from index.kernels import KERNEL_COLUMNS
-from index.staging import RECORD_FIELDS
+from index.queries.kernels import KERNEL_COLUMNS
 from index.store import Store
+from index.tables.staging import RECORD_FIELDS
 from tests.index.samples import column, crawled, kernel, rows, save
 
 # The kernel record that users are promised, in its order.
@@ -140,7 +140,7 @@ def test_an_older_index_is_migrated_by_a_crawl(
     next_one.write_text("ALTER TABLE repos ADD COLUMN funding VARCHAR[]")
     monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, next_one))
     monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
-    monkeypatch.setattr("index.working.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("index.files.working.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(StoreError, match="older than this program's"):
         read(db)
     save(db)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from index.cli.wish import WISH_COMMANDS, command
+from index.queries.wishes import DETAILS, RECORD
 from index.store import Store
-from index.wishes import DETAILS, RECORD
 from tests.github_server import Fault, What
 from tests.index.samples import crawled, kernel, save
 from tests.index.wish_cli import REPO, SECRET, WishCli

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 
 from crawler.pace import Pace
 from index.cli import main
+from index.queries.wishes import BOARD
 from index.store import Store
-from index.wishes import BOARD
 from tests.github_server import GithubServer
 from tests.github_server.tracker import Tracker
 from tests.index.samples import column, crawled, kernel, save

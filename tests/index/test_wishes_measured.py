@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 import duckdb
 import pytest
 
-from index.candidates import find_candidates
 from index.database import open_index
-from index.location import BUNDLE
-from index.unpacking import unpacked_bundle
+from index.files.location import BUNDLE
+from index.files.unpacking import unpacked_bundle
+from index.queries.candidates import find_candidates
 from tests.wishlist.listed import listed_wishes
 from wishlist.match import match
 from wishlist.models import EXISTS_SCORE, Wish, WishMatch

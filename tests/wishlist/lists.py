@@ -11,8 +11,8 @@ import duckdb
 
 from crawler.github.client import GithubClient
 from index.database import open_index
+from index.queries.wishes import load_wishes
 from index.store import Store
-from index.wishes import load_wishes
 from tests.github_server import GithubServer
 from tests.github_server.tracker import Tracker
 from wishlist.models import SyncedWishes, Wish

@@ -39,8 +39,8 @@ def command(
     """
     from index.cli.output import note, print_table
     from index.database import open_index
-    from index.location import index_to_read
-    from index.wishes import BOARD, RECORD, list_wishes, load_wishes
+    from index.files.location import index_to_read
+    from index.queries.wishes import BOARD, RECORD, list_wishes, load_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
         wishes = load_wishes(con)

@@ -10,7 +10,7 @@ from index.cli.group import Settings
 from index.cli.options import format_option
 
 if TYPE_CHECKING:
-    from index.wish_matching import MatchedWish
+    from index.matching import MatchedWish
 
 _NOTHING = "no open wish; `triton-index wish sync OWNER/NAME` fetches them"
 _NO_SUCH = "no such wish; `triton-index wish list` shows them"
@@ -32,10 +32,10 @@ def command(settings: Settings, wanted: str | None, style: str) -> int:
     from index.cli.output import note, print_table
     from index.cli.progress import counting_progress
     from index.database import open_index
-    from index.location import index_to_read, index_to_write
+    from index.files.location import index_to_read, index_to_write
+    from index.matching import list_matches, match_wishes
+    from index.queries.wishes import find_wishes, load_wishes
     from index.store import Store
-    from index.wish_matching import list_matches, match_wishes
-    from index.wishes import find_wishes, load_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
         wishes = load_wishes(con)

@@ -57,9 +57,9 @@ def _planned(settings: Settings, wanted: tuple[str, ...], limit: int) -> tuple[R
     from index.cli.output import note
     from index.database import open_index
     from index.errors import QueryError
-    from index.location import index_to_read
+    from index.files.location import index_to_read
+    from index.queries.wishes import find_wishes, load_wishes
     from index.replying import planned_replies
-    from index.wishes import find_wishes, load_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
         wishes = load_wishes(con)
@@ -78,7 +78,7 @@ def _post(settings: Settings, replies: Sequence[Reply]) -> list[Reply]:
     """Write the replies up to the first that GitHub does not take; return those written."""
     from crawler.github.errors import GithubError
     from index.cli.output import note, say_waiting
-    from index.location import index_to_write
+    from index.files.location import index_to_write
     from index.replying import post_replies
     from index.store import Store
 
@@ -96,7 +96,7 @@ def _post(settings: Settings, replies: Sequence[Reply]) -> list[Reply]:
 def _print(replies: Sequence[Reply], style: str) -> None:
     from index.cli.output import emit
     from index.plain_text import one_line, printable
-    from index.render import to_json
+    from index.show.render import to_json
 
     records = [
         {

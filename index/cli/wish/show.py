@@ -20,10 +20,10 @@ def command(settings: Settings, wanted: str, style: str) -> int:
     """
     from index.cli.output import emit, note, print_table
     from index.database import open_index
-    from index.location import index_to_read
-    from index.render import to_json
-    from index.wish_card import wish_card
-    from index.wishes import DETAILS, find_wishes, gone_reason, list_wishes, load_wishes
+    from index.files.location import index_to_read
+    from index.queries.wishes import DETAILS, find_wishes, gone_reason, list_wishes, load_wishes
+    from index.show.render import to_json
+    from index.show.wish_card import wish_card
 
     with open_index(index_to_read(settings.db, note)) as con:
         found = find_wishes(load_wishes(con), wanted)

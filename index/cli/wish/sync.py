@@ -30,8 +30,8 @@ def command(settings: Settings, repo: str, full: bool, requests: int, style: str
     from crawler.github.errors import GithubError
     from index.cli.output import emit, note, say_waiting
     from index.cli.progress import counting_progress
-    from index.location import index_to_write
-    from index.render import to_json
+    from index.files.location import index_to_write
+    from index.show.render import to_json
     from index.store import Store
     from index.wishing import report_of, summary_of, sync_into
 

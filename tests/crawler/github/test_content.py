@@ -14,11 +14,11 @@ from crawler.errors import EmptySnapshotError, SnapshotError
 from crawler.github.client import GithubClient
 from crawler.github.content import content_remote
 from crawler.github.probe import probe_repository, state_after
-from crawler.github.states import Changed, GithubState, Outcome
 from crawler.github.token import Token
 from crawler.snapshot.clone import open_clone
 from crawler.snapshot.clone_cache import CloneCache
 from crawler.snapshot.git_fetch import FetchLimits
+from crawler.states import Changed, GithubState, Outcome
 from tests.crawler.github.conftest import SECRET
 from tests.github_server import Fault, What
 

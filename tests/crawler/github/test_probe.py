@@ -7,7 +7,7 @@ import pytest
 
 from crawler.github.client import MAX_SILENT, GithubClient
 from crawler.github.probe import probe_repository, state_after
-from crawler.github.states import (
+from crawler.states import (
     Changed,
     Failed,
     GithubState,

@@ -7,7 +7,6 @@ import pytest
 
 from crawler.errors import SourceError
 from crawler.github.probe import probe_repository
-from crawler.github.states import Changed, Failed
 from crawler.github.token import (
     Token,
     check_clone_url,
@@ -16,6 +15,7 @@ from crawler.github.token import (
     read_api_url,
     read_token,
 )
+from crawler.states import Changed, Failed
 from tests.crawler.github.conftest import SECRET
 from tests.github_server import Fault, What
 from tests.github_server.faults import STATUS

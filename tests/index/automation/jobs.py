@@ -14,7 +14,7 @@ import duckdb
 
 from index.automation.__main__ import automation
 from index.cli import run_command
-from index.published import INDEX_NAME, PublishedIndex
+from index.files.published import INDEX_NAME, PublishedIndex
 from tests.github_crawl.command import Done
 from tests.github_crawl.crawls import SECRET, kernel_file
 from tests.github_server import GithubServer, HostedRepo
@@ -84,7 +84,7 @@ class Jobs:
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.dict(os.environ, self.environment, clear=True),
-            mock.patch("index.location.BUNDLE", self.bundle),
+            mock.patch("index.files.location.BUNDLE", self.bundle),
             redirect_stdout(out),
             redirect_stderr(err),
         ):

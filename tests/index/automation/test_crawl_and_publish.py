@@ -7,9 +7,9 @@ import hashlib
 import duckdb
 import pytest
 
-from index.bundle import write_bundle
 from index.database import open_index
-from index.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, SUMS_NAME
+from index.files.bundle import write_bundle
+from index.files.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, SUMS_NAME
 from tests.github_crawl.crawls import SECRET, kernel_file
 from tests.github_server import Fault, What
 from tests.github_server.releases import add_release

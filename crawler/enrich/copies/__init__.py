@@ -1,0 +1,1 @@
+"""Copies of kernels: fingerprints, groups, and the likely original of each."""

@@ -1,0 +1,1 @@
+"""What is asked: every question to an index, and its answer as rows."""

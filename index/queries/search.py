@@ -1,0 +1,212 @@
+"""Ranked search: which kernels answer a question, the likeliest first.
+
+A kernel's score is BM25 over the fields of `index.tables.search_tables`, summed over what the
+question asks for, times what speaks for the kernel itself. It is found when it has more than half
+of what is asked (all of one or two things); where few have, less will do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import duckdb
+
+from index.queries.filters import Filters, condition
+from index.queries.spelling import suggest
+from index.queries.wording import Concept, Wording, understand
+from index.text import join_terms, term
+
+BACKWARD = term("bwd")
+# Fewer answers than these are too few to insist on most of what is asked.
+ENOUGH = 5
+# How slowly further hits of one term stop counting.
+SATURATION = 2.0
+# What it is worth to have all parts of a joined word, but not side by side.
+APART_SHARE = 0.5
+# What it is worth to have them besides, in other words: `cross_entropy` where `linear cross
+# entropy` is asked for and found.
+BESIDE_SHARE = 0.1
+# What it is worth to have the words of another name of an op, where it has several.
+OTHER_NAME_SHARE = 0.8
+# What it is worth to have exactly the name, or else to compute exactly the op, that is asked for.
+EXACT_NAME = 1.6
+EXACT_OP = 1.3
+# What a kernel is worth beside one that differs from it in nothing else.
+DEVICE_FUNCTION_SHARE = 0.7
+UNKNOWN_ROLE_SHARE = 0.9
+BACKWARD_SHARE = 0.9
+TEST_SHARE = 0.5
+GENERATED_SHARE = 0.7
+# Of a fork or a collection of copies: what is found there is mostly found elsewhere.
+COPIER_SHARE = 0.7
+# Of a group of copies the original is shown, unless another answers so much better that the
+# original has this share of its score or less.
+ORIGIN_SHARE = 0.6
+
+
+class Sort(StrEnum):
+    """The order of what is found."""
+
+    RELEVANCE = "relevance"
+    STARS = "stars"
+    RECENT = "recent"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The ids of the kernels that answer, in order.
+
+    Of words that nobody wrote: what is near those that were left out (`unknown`), and what others
+    were taken for (`read_as`).
+    """
+
+    ids: tuple[str, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    read_as: tuple[tuple[str, str], ...] = ()
+
+
+def search(
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    *,
+    filters: Filters | None = None,
+    sort: Sort = Sort.RELEVANCE,
+    limit: int | None = None,
+    copies: bool = False,
+) -> Found:
+    """Return the kernels that answer the query; an empty one asks for all that pass the filters.
+
+    Of kernels that are copies of each other only one is among them, the original where it answers
+    too, unless `copies` are asked for. Equal ones come in the order of their stars, then of their
+    ids.
+
+    Raises:
+        QueryError: a filter is malformed.
+    """
+    where, values = condition(con, filters or Filters())
+    one_each = "" if copies else _ONE_OF_EACH_GROUP
+    order = f"{one_each} ORDER BY {_ORDERS[sort]} LIMIT $limit"
+    values |= {"limit": limit} | ({} if copies else {"origin_share": ORIGIN_SHARE})
+    if not query.strip():
+        rows = con.execute(f"{_ALL} WHERE {where} {order}", values).fetchall()
+        return Found(ids=tuple(id for (id,) in rows))
+    wording = understand(con, query)
+    statement = f"{_SCORED} WHERE {where} AND matched >= $required {order}"
+    values |= _bindings(wording)
+    asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
+    rows = []
+    # In any other order than by relevance, what answers less would not come last.
+    enough = min(ENOUGH, limit or ENOUGH) if sort is Sort.RELEVANCE else 1
+    for required in range(asked // 2 + 1, 0, -1):
+        rows = con.execute(statement, values | {"required": required}).fetchall()
+        if len(rows) >= enough:
+            break
+    unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
+    return Found(ids=tuple(id for (id,) in rows), unknown=unknown, read_as=wording.read_as)
+
+
+def _bindings(wording: Wording) -> dict[str, object]:
+    """Return the values of `_SCORED`: one entry for each term that is looked for."""
+    all_common = all(concept.is_common for concept in wording.concepts)
+    wanted = [
+        {
+            "n": n,
+            "term": term,
+            "parts": parts,
+            "share": _share(concept),
+            "counts": all_common or not concept.is_common,
+        }
+        for n, concept in enumerate(wording.concepts)
+        for term, parts in ((concept.term, 0), *((p, len(concept.parts)) for p in concept.parts))
+    ]
+    terms = {each["term"] for each in wanted}
+    return {
+        "wanted": wanted,
+        "backward": BACKWARD,
+        "joined": join_terms(c.term for c in wording.concepts if not c.is_common),
+        "saturation": SATURATION,
+        "beside_share": BESIDE_SHARE,
+        "exact_name": EXACT_NAME,
+        "exact_op": EXACT_OP,
+        "device_function_share": DEVICE_FUNCTION_SHARE,
+        "unknown_role_share": UNKNOWN_ROLE_SHARE,
+        # Who does not say which pass wants to see the forward one first.
+        "backward_share": 1.0 if BACKWARD in terms else BACKWARD_SHARE,
+        "test_share": TEST_SHARE,
+        "generated_share": GENERATED_SHARE,
+        "copier_share": COPIER_SHARE,
+    }
+
+
+def _share(concept: Concept) -> float:
+    """Return what the parts of a concept are worth beside all of it in one."""
+    if not concept.literal:
+        return APART_SHARE
+    return 1.0 if len(concept.literal) == 1 else OTHER_NAME_SHARE
+
+
+_ORDERS = {
+    Sort.RELEVANCE: "score DESC, k.stars DESC NULLS LAST, k.id",
+    Sort.STARS: "k.stars DESC NULLS LAST, score DESC, k.id",
+    Sort.RECENT: "k.first_seen DESC, score DESC, k.stars DESC NULLS LAST, k.id",
+    Sort.NAME: "lower(k.name), k.name, k.stars DESC NULLS LAST, k.id",
+}
+
+_ONE_OF_EACH_GROUP = """
+QUALIFY row_number() OVER (
+    PARTITION BY coalesce(k.clone_group, k.id)
+    ORDER BY score * CASE WHEN k.id = k.origin THEN 1 / $origin_share ELSE 1 END DESC,
+        k.id = k.origin DESC, k.stars DESC NULLS LAST, k.id
+) = 1
+"""
+
+_ALL = """
+SELECT k.id FROM (SELECT *, CASE role
+    WHEN 'device_function' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END AS score FROM kernels) AS k
+"""
+
+# Scores are whole millionths: the order in which threads add must not show.
+_SCORED = """
+WITH wanted AS (
+    SELECT unnest($wanted::STRUCT(n INTEGER, term VARCHAR, parts INTEGER, share FLOAT,
+        counts BOOLEAN)[],
+        recursive := true)
+), posting AS (
+    SELECT * FROM search_postings WHERE term IN (SELECT term FROM wanted)
+), rarity AS (
+    SELECT term, ln(1 + (total - count(*) + 0.5) / (count(*) + 0.5)) AS rarity
+    FROM posting, (SELECT count(*) AS total FROM search_documents)
+    GROUP BY term, total
+), hit AS (
+    SELECT w.n, w.parts, w.share, w.counts, p.num,
+        (1e6 * rarity * p.weight * (1 + $saturation) / (p.weight + $saturation))::BIGINT AS score
+    FROM wanted AS w JOIN posting AS p USING (term) JOIN rarity USING (term)
+), concept AS (
+    SELECT n, counts, num, greatest(
+        max(score) FILTER (parts = 0)
+            + coalesce(($beside_share * sum(score) FILTER (parts > 0))::BIGINT, 0),
+        CASE WHEN count(*) FILTER (parts > 0) = max(parts)
+            THEN (max(share) * sum(score) FILTER (parts > 0))::BIGINT END
+    ) AS score
+    FROM hit GROUP BY n, counts, num
+), kernel AS (
+    SELECT num, sum(score) AS score, count(*) FILTER (counts) AS matched
+    FROM concept WHERE score IS NOT NULL GROUP BY num
+)
+SELECT k.id
+FROM (
+    SELECT kernels.*, matched, score
+        * CASE WHEN d.joined[1] = $joined THEN $exact_name
+            WHEN list_contains(d.joined, $joined) THEN $exact_op ELSE 1 END
+        * CASE role WHEN 'device_function' THEN $device_function_share
+            WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
+        * CASE WHEN contains(d.joined[1], $backward) THEN $backward_share ELSE 1 END
+        * CASE WHEN is_test THEN $test_share ELSE 1 END
+        * CASE WHEN is_generated THEN $generated_share ELSE 1 END
+        * CASE WHEN repo IN (SELECT name FROM repos WHERE len(marks) > 0)
+            THEN $copier_share ELSE 1 END AS score
+    FROM kernel JOIN search_documents AS d USING (num) JOIN kernels ON kernels.id = d.id
+) AS k
+"""

@@ -1,0 +1,1 @@
+"""How answers look: tables in every format, and cards on a terminal."""

@@ -1,0 +1,1 @@
+"""What is written: records become rows, one module a kind of rows."""

@@ -1,0 +1,83 @@
+"""What is worked out of the kernels before an index is published, from the index alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from crawler.models import ApiUse, CrawledRepo, Document, DocumentKind
+from index.cli import main
+from index.store import Store
+from tests.index.samples import column, crawled, kernel, rows, save
+
+MIT = Path(__file__).parents[3].joinpath("LICENSE").read_bytes()
+DOT = ApiUse(name="triton.language.make_tensor_descriptor", keywords=())
+
+
+def source(*documents: tuple[str, bytes, DocumentKind]) -> CrawledRepo:
+    """Return a source with an RMS norm that only newer releases of Triton can compile."""
+    found = kernel("rms_norm_kernel", path="ops/rms_norm.py", uses=(DOT,))
+    return crawled(
+        found,
+        documents=tuple(Document(path=p, text=t, kind=k) for p, t, k in documents),
+    )
+
+
+def test_ops_tags_versions_and_licence_are_filled_in(db: Path) -> None:
+    manifest = b'[project]\nname = "x"\nversion = "1"\ndependencies = ["triton>=3.4"]\n'
+    save(
+        db,
+        source(
+            ("LICENSE", MIT, DocumentKind.FILE), ("pyproject.toml", manifest, DocumentKind.FILE)
+        ),
+    )
+    found = rows(db, "SELECT ops, tags, triton_min, triton_declared, license, is_test FROM kernels")
+    assert found == [(["rms_norm"], ["norm"], "3.4.0", "triton>=3.4", "MIT", False)]
+
+
+def test_the_head_of_a_file_comes_before_the_licence_of_its_repository(db: Path) -> None:
+    head = b"# SPDX-License-Identifier: BSD-3-Clause\n"
+    save(
+        db,
+        source(("LICENSE", MIT, DocumentKind.FILE), ("ops/rms_norm.py", head, DocumentKind.HEAD)),
+    )
+    assert column(db, "SELECT license FROM kernels") == ["BSD-3-Clause"]
+
+
+def test_nothing_known_stays_null(db: Path) -> None:
+    save(db, crawled(kernel("_k1")))
+    assert rows(db, "SELECT ops, license, triton_declared FROM kernels") == [([], None, None)]
+
+
+def test_a_change_of_the_rules_is_applied_to_what_is_stored(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(db, source())
+    con = duckdb.connect(str(db))
+    con.execute("UPDATE kernel_rows SET ops = []")
+    con.close()
+    with Store.open_for_writing(db):
+        pass
+    assert column(db, "SELECT ops FROM kernels") == [[]]
+    monkeypatch.setattr("index.tables.enriching.enrichment_version", lambda: "next")
+    with Store.open_for_writing(db):
+        pass
+    assert column(db, "SELECT ops FROM kernels") == [["rms_norm"]]
+
+
+def test_a_second_crawl_writes_nothing_anew(db: Path) -> None:
+    save(db, source())
+    before = rows(db, "SELECT * FROM kernel_rows")
+    save(db, replace(source(), kernels=source().kernels))
+    assert rows(db, "SELECT * FROM kernel_rows") == before
+
+
+def test_show_tells_why(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(db, source())
+    assert main(["--db", str(db), "show", "rms_norm_kernel"]) == 0
+    shown = capsys.readouterr().out
+    assert "rms_norm: its name says" in shown
+    assert "make_tensor_descriptor came with 3.4.0" in shown
