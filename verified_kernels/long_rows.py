@@ -24,6 +24,7 @@ from torch import Tensor
 
 from verified_kernels.launch import multiprocessors
 from verified_kernels.partials import sum_partials
+from verified_kernels.replay import launch
 
 TILE = 4096  # columns of a step
 NUM_WARPS = 8
@@ -193,7 +194,7 @@ def normalize_long(
 ) -> None:
     """Fills y, and mean and rstd where given, for x [n_rows, n_cols] with unit last stride."""
     n_rows, n_cols = x.shape
-    _forward[(n_rows,)](
+    launch(_forward, (n_rows,))(
         x, weight, bias, y, mean, rstd, x.stride(0), n_cols, eps, centre, TILE, num_warps=NUM_WARPS
     )
 
@@ -217,10 +218,10 @@ def gradients_long(
     along = torch.empty(n_rows, dtype=torch.float32, device=x.device)
     level = None if mean is None else torch.empty_like(along)
     strides = dy.stride(0), x.stride(0)
-    _row_sums[(n_rows,)](
+    launch(_row_sums, (n_rows,))(
         dy, x, weight, mean, rstd, along, level, *strides, n_cols, TILE, num_warps=NUM_WARPS
     )
-    _backward_tiles[(tiles, programs)](
+    launch(_backward_tiles, (tiles, programs))(
         dy,
         x,
         weight,

@@ -14,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.launch import next_power_of_2
+from verified_kernels.replay import launch
 
 
 @triton.jit
@@ -43,7 +44,7 @@ def sum_partials(partials: Tensor, dtype: torch.dtype) -> Tensor:
     out = torch.empty((k, n_cols), dtype=dtype, device=partials.device)
     # Narrow columns, for programs enough on every multiprocessor; 32 fp32 fill a memory sector.
     block_n = min(max(next_power_of_2(n_cols) // 256, 32), 256)
-    _sum_partials[(triton.cdiv(n_cols, block_n), k)](
+    launch(_sum_partials, (triton.cdiv(n_cols, block_n), k))(
         partials, out, n_partials, n_cols, BLOCK_P=64, BLOCK_N=block_n, num_warps=8
     )
     return out

@@ -51,6 +51,7 @@ from torch.autograd.function import once_differentiable
 
 from verified_kernels.cases import row_cases
 from verified_kernels.launch import cdiv, check_float, wants_grad
+from verified_kernels.replay import launch
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
 
 NUM_WARPS = 4
@@ -209,7 +210,7 @@ def _forward(x: Tensor, op: str) -> Tensor:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
         even = n_elements % block_size == 0
         grid = (cdiv(n_elements, block_size),)
-        _forward_kernel[grid](x, y, n_elements, op, even, block_size, num_warps=NUM_WARPS)
+        launch(_forward_kernel, grid)(x, y, n_elements, op, even, block_size, num_warps=NUM_WARPS)
     return y
 
 
@@ -221,7 +222,9 @@ def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD_BACKWARD // x.element_size()
         even = n_elements % block_size == 0
         grid = (cdiv(n_elements, block_size),)
-        _backward_kernel[grid](x, dy, dx, n_elements, op, even, block_size, num_warps=NUM_WARPS)
+        launch(_backward_kernel, grid)(
+            x, dy, dx, n_elements, op, even, block_size, num_warps=NUM_WARPS
+        )
     return dx
 
 

@@ -44,6 +44,7 @@ from verified_kernels.reduction import (
     plan_combine,
     reduced_view,
 )
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -157,7 +158,7 @@ def _launch(
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits, even, num_warps = blocks
-    _arg_extremum_kernel[(cdiv(n_kept, block_k), splits)](
+    launch(_arg_extremum_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         out if index is None else index,
         best,

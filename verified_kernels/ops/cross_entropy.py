@@ -37,6 +37,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.launch import as_rows, check_float, next_power_of_2, wants_grad
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -188,7 +189,7 @@ def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor,
     count = torch.empty((), dtype=torch.float32, device=x.device)
     if n_rows:
         block_k, block_l, num_warps = forward_config(n_cols)
-        _forward[(n_rows,)](
+        launch(_forward, (n_rows,))(
             x,
             target,
             loss,
@@ -200,7 +201,7 @@ def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor,
             block_l,
             num_warps=num_warps,
         )
-    _mean[(1,)](loss, target, mean, count, n_rows, ignore_index, 2048, num_warps=8)
+    launch(_mean, (1,))(loss, target, mean, count, n_rows, ignore_index, 2048, num_warps=8)
     return mean, lse, count
 
 
@@ -219,7 +220,7 @@ class _CrossEntropy(torch.autograd.Function):
         dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
         if dx.numel():
             block_n, num_warps = backward_config(n_cols)
-            _backward[(n_rows * triton.cdiv(n_cols, block_n),)](
+            launch(_backward, (n_rows * triton.cdiv(n_cols, block_n),))(
                 x,
                 target,
                 lse,

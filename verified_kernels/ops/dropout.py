@@ -44,6 +44,7 @@ from torch.autograd.function import once_differentiable
 
 from verified_kernels.cases import row_cases
 from verified_kernels.launch import cdiv, check_float, wants_grad
+from verified_kernels.replay import launch
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 NUM_WARPS = 4
@@ -94,7 +95,7 @@ def _dropped(x: Tensor, p: float, seed: int) -> Tensor:
         threshold = min(round(p * 2**32), _WORD) - 2**31
         grid = (cdiv(n_elements, 4 * QUARTER),)
         scale = 1.0 / (1.0 - p)
-        _dropout_kernel[grid](
+        launch(_dropout_kernel, grid)(
             x, y, n_elements, seed, threshold, scale, QUARTER, ROUNDS, num_warps=NUM_WARPS
         )
     return y

@@ -39,6 +39,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.launch import cdiv, check_no_grad
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -305,7 +306,7 @@ def _launch_flat(op: str, operands: Sequence[Tensor], out: Tensor) -> Tensor:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // out.element_size()
         grid = (cdiv(n_elements, block_size),)
         x, y, z = operands[0], operands[1], operands[-1]
-        _flat_kernel[grid](x, y, z, out, n_elements, op, block_size, num_warps=NUM_WARPS)
+        launch(_flat_kernel, grid)(x, y, z, out, n_elements, op, block_size, num_warps=NUM_WARPS)
     return out
 
 
@@ -320,7 +321,7 @@ def _launch_strided(
     padding = [0] * (MAX_DIMS - len(sizes))
     x, y, z = views[0], views[1], views[-1]
     stride_x, stride_y, stride_z = strides[0], strides[1], strides[-1]
-    _strided_kernel[(cdiv(n_elements, block_size),)](
+    launch(_strided_kernel, (cdiv(n_elements, block_size),))(
         x,
         y,
         z,

@@ -54,6 +54,7 @@ from verified_kernels.launch import (
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
 from verified_kernels.partials import sum_partials
+from verified_kernels.replay import launch
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 LONGEST_ROW_FORWARD = 32768
@@ -233,7 +234,7 @@ def _normalize(
         return y, mean, rstd
     block_m, block_n, per_multiprocessor, stages, num_warps, registers = forward_config(n_cols)
     stages = affordable_stages(stages, block_m * block_n * x.element_size(), x.device)
-    _forward[(persistent_programs(n_rows, block_m, per_multiprocessor, x.device),)](
+    launch(_forward, (persistent_programs(n_rows, block_m, per_multiprocessor, x.device),))(
         x,
         weight,
         bias,
@@ -268,7 +269,7 @@ def _gradients(
     stages = affordable_stages(stages, tile_bytes, x.device)
     programs = persistent_programs(n_rows, block_m, per_multiprocessor, x.device, halves)
     partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
-    _backward[(halves, programs)](
+    launch(_backward, (halves, programs))(
         dy,
         x,
         weight,

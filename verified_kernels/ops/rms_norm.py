@@ -46,6 +46,7 @@ from verified_kernels.launch import (
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
 from verified_kernels.partials import sum_partials
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -193,7 +194,7 @@ def _normalize(
     h = x if residual is None else torch.empty_like(y)
     if x.numel():
         block_m, block_n, num_warps = forward_config(n_cols)
-        _forward[(triton.cdiv(n_rows, block_m),)](
+        launch(_forward, (triton.cdiv(n_rows, block_m),))(
             x,
             residual,
             weight,
@@ -229,7 +230,7 @@ def _gradients(
     stages = affordable_stages(stages, tile_bytes, h.device)
     programs = persistent_programs(n_rows, block_m, per_multiprocessor, h.device, halves)
     partials = torch.empty((1, programs, n_cols), dtype=torch.float32, device=h.device)
-    _backward[(halves, programs)](
+    launch(_backward, (halves, programs))(
         dy,
         dh,
         h,

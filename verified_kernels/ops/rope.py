@@ -45,6 +45,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from verified_kernels.launch import cdiv, check_float, next_power_of_2, wants_grad
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -147,7 +148,7 @@ def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
     half = head_dim // 2
     block_s, block_h, block_d = tile_config(x)
     blocks = cdiv(n_seq, block_s) * cdiv(n_heads, block_h) * cdiv(half, block_d)
-    _rope_kernel[(n_batch * blocks,)](
+    launch(_rope_kernel, (n_batch * blocks,))(
         x,
         y,
         cos,

@@ -50,6 +50,7 @@ from verified_kernels.launch import (
     normalized_dim,
     wants_grad,
 )
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -231,7 +232,7 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     if n_inner == 1 and n <= LONGEST_ROW_FORWARD:
         rows = as_rows(x.reshape(n_outer, n))
         block_m, block_n, num_warps, registers = row_config(n)
-        _rows_forward[(triton.cdiv(n_outer, block_m),)](
+        launch(_rows_forward, (triton.cdiv(n_outer, block_m),))(
             rows,
             y,
             rows.stride(0),
@@ -244,7 +245,7 @@ def _forward(x: Tensor, dim: int) -> Tensor:
         return y
     x = as_rows(x.reshape(n_outer, n * n_inner))
     block_k, block_i, num_warps = strided_config(n, n_inner)
-    _strided_forward[(n_outer * triton.cdiv(n_inner, block_i),)](
+    launch(_strided_forward, (n_outer * triton.cdiv(n_inner, block_i),))(
         x, y, x.stride(0), n, n_inner, block_k, block_i, num_warps=num_warps
     )
     return y
@@ -258,7 +259,7 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
     if n_inner == 1 and n <= LONGEST_ROW_BACKWARD:
         dy = as_rows(dy.reshape(n_outer, n))
         block_m, block_n, num_warps, registers = row_config(n)
-        _rows_backward[(triton.cdiv(n_outer, block_m),)](
+        launch(_rows_backward, (triton.cdiv(n_outer, block_m),))(
             y,
             dy,
             dx,
@@ -271,7 +272,7 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
         )
         return dx
     block_k, block_i, num_warps = strided_config(n, n_inner)
-    _strided_backward[(n_outer * triton.cdiv(n_inner, block_i),)](
+    launch(_strided_backward, (n_outer * triton.cdiv(n_inner, block_i),))(
         y, dy.contiguous(), dx, n, n_inner, block_k, block_i, num_warps=num_warps
     )
     return dx

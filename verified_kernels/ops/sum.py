@@ -41,6 +41,7 @@ from verified_kernels.reduction import (
     plan_combine,
     reduced_view,
 )
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -116,7 +117,7 @@ def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits, even, num_warps = blocks
-    _sum_kernel[(cdiv(n_kept, block_k), splits)](
+    launch(_sum_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         out,
         n_kept,

@@ -37,6 +37,7 @@ from torch.autograd.function import once_differentiable
 from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import as_rows, cdiv, check_float, next_power_of_2, wants_grad
 from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_and_slope
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -172,7 +173,7 @@ def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
         n_rows, n_cols, inputs, strides = _as_rows(gate, up)
         loads = 2 if y.numel() >= LARGE else 1
         block_size, blocks, even = _blocks(n_cols, y.element_size(), loads)
-        _forward_kernel[(n_rows * blocks,)](
+        launch(_forward_kernel, (n_rows * blocks,))(
             *inputs,
             y,
             *strides,
@@ -192,7 +193,7 @@ def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Te
     if dgate.numel():
         n_rows, n_cols, inputs, strides = _as_rows(gate, up, dy)
         block_size, blocks, even = _blocks(n_cols, dgate.element_size())
-        _backward_kernel[(n_rows * blocks,)](
+        launch(_backward_kernel, (n_rows * blocks,))(
             *inputs,
             dgate,
             dup,

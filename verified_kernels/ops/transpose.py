@@ -44,6 +44,7 @@ from torch import Tensor
 from verified_kernels.cases import row_cases
 from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import check_number
+from verified_kernels.replay import launch
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -143,11 +144,13 @@ def transpose(x: Tensor, method: str = "tiled") -> Tensor:
     sizes = (n_rows, n_cols, *x.stride())
     if method == "naive":
         grid = (x.shape[0] * n_cols * cdiv(n_rows, NAIVE_BLOCK),)
-        _naive_kernel[grid](x, y, *sizes, NAIVE_BLOCK, num_warps=NAIVE_WARPS)
+        launch(_naive_kernel, grid)(x, y, *sizes, NAIVE_BLOCK, num_warps=NAIVE_WARPS)
     else:
         block_m, block_n, num_warps = tile_config(x.element_size(), x.numel())
         tiles = cdiv(n_rows, block_m) * cdiv(n_cols, block_n)
-        _tiled_kernel[(x.shape[0] * tiles,)](x, y, *sizes, block_m, block_n, num_warps=num_warps)
+        launch(_tiled_kernel, (x.shape[0] * tiles,))(
+            x, y, *sizes, block_m, block_n, num_warps=num_warps
+        )
     return y
 
 

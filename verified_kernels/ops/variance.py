@@ -50,6 +50,7 @@ from verified_kernels.reduction import (
     plan_blocks,
     reduced_view,
 )
+from verified_kernels.replay import launch
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
 
 # The longest row that two passes hold in registers between them.
@@ -244,7 +245,7 @@ def _launch_two_pass(
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
     block_k, block_r, chunk, splits, even, num_warps = blocks
-    _two_pass_kernel[(cdiv(n_kept, block_k), splits)](
+    launch(_two_pass_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         view if sums is None else sums,
         out,
@@ -272,7 +273,7 @@ def _welford(view: Tensor, correction: float) -> Tensor:
     if splits > 1:
         means = torch.empty((splits, n_kept), dtype=torch.float32, device=view.device)
         m2s = torch.empty_like(means)
-    _welford_kernel[(cdiv(n_kept, block_k), splits)](
+    launch(_welford_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         means,
         m2s,
@@ -291,7 +292,7 @@ def _welford(view: Tensor, correction: float) -> Tensor:
     if splits > 1:
         block_s = next_power_of_2(splits)
         block_k = min(next_power_of_2(n_kept), max(TILE // block_s, 1))
-        _merge_kernel[(cdiv(n_kept, block_k),)](
+        launch(_merge_kernel, (cdiv(n_kept, block_k),))(
             means, m2s, out, n_kept, n, chunk, splits, correction, block_k, block_s, num_warps=4
         )
     return out
