@@ -246,13 +246,12 @@ class Store:
         return merge
 
     def _publish(self) -> None:
-        with self._transaction() as con:
+        with self._copy.publishing(), self._transaction() as con:
             drop_unused_scans(con)
             enrich_stale(con, self._staging)
             mark_verified(con, self._staging)
             refresh_copies(con, self._staging)
             refresh_search(con, self._staging)
-        self._copy.publish()
 
     def _fetch(self, query: str, **values: object) -> list[tuple[Any, ...]]:
         with self._turn, storage_errors(self._copy.path):

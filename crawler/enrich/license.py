@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping
 from email.parser import HeaderParser
 
+from crawler.enrich.folders import folders_above
 from crawler.enrich.license_text import (
     Notices,
     normalize_expression,
@@ -49,8 +49,8 @@ def read_licenses(licenses: Mapping[str, bytes]) -> dict[str, str | None]:
     folders: dict[str, dict[str, bytes]] = {}
     for path in sorted(licenses):
         packaged = _PACKAGED.search(path)
-        folder = path[: packaged.start()].rstrip("/") if packaged else posixpath.dirname(path)
-        name = posixpath.basename(path)
+        folder = path[: packaged.start()].rstrip("/") if packaged else path.rpartition("/")[0]
+        name = path.rpartition("/")[2]
         folders.setdefault(folder, {}).setdefault(name, licenses[path])
     found = {folder: _granted(files) for folder, files in folders.items()}
     return {folder: granted[0] for folder, granted in found.items() if granted}
@@ -80,9 +80,7 @@ def header_licenses(path: str, head: bytes) -> Notices:
 
 
 def _license_above(path: str, found: Mapping[str, str | None], whole: str | None) -> str | None:
-    folder = posixpath.dirname(path)
-    while folder and folder not in found:
-        folder = posixpath.dirname(folder)
+    folder = next((folder for folder in folders_above(path) if folder in found), "")
     # What is known of the whole repository was told from the files at its root, by someone.
     return found.get(folder) or (None if folder else whole)
 

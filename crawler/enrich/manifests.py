@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import configparser
-import posixpath
 import re
 import tomllib
 import warnings
@@ -54,7 +53,7 @@ class Reader:
     def folder(self, path: str) -> str:
         """Return the folder for which a manifest speaks."""
         for _ in range(self.levels):
-            path = posixpath.dirname(path)
+            path = path.rpartition("/")[0]
         return path
 
     def read(self, text: str) -> list[Stated]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement
@@ -12,6 +11,7 @@ from packaging.requirements import Requirement as Parsed
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from crawler.enrich.folders import folders_above
 from crawler.enrich.manifests import READERS, Stated
 
 DISTRIBUTIONS = (
@@ -87,16 +87,7 @@ def read_requirements(files: Mapping[str, bytes]) -> dict[str, Requirement]:
 
 def nearest_requirement(path: str, found: Mapping[str, Requirement]) -> Requirement | None:
     """Return, of what `read_requirements` gave, the requirement nearest above a file."""
-    return next((found[folder] for folder in _folders(path) if folder in found), None)
-
-
-def _folders(path: str) -> Iterator[str]:
-    """Yield the folder of a file, then each one above it, last the root."""
-    folder = posixpath.dirname(path)
-    while folder:
-        yield folder
-        folder = posixpath.dirname(folder)
-    yield ""
+    return next((found[folder] for folder in folders_above(path) if folder in found), None)
 
 
 def _requirement(stated: Stated, path: str) -> Requirement | None:

@@ -14,7 +14,7 @@ from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
 from crawler.snapshot.git_command import run_git
 from crawler.snapshot.git_objects import BorrowedObjects
-from crawler.snapshot.names import line_address, readable_name
+from crawler.snapshot.names import line_address, name_fault, readable_name
 from crawler.snapshot.select import Selection
 
 _REGULAR_FILE = b"100"
@@ -76,19 +76,23 @@ class GitSnapshot:
 
     def _list_entries(self) -> tuple[Entry, ...]:
         found: dict[str, Entry] = {}
+        skipped: list[ScanSkip] = []
         try:
             for mode, raw_path, blob, size in self._objects.list_tree(self.commit):
                 path = readable_name(raw_path)
                 if not mode.startswith(_REGULAR_FILE) or not self._selected(path):
                     continue
-                if path in found:
-                    self.skipped += (ScanSkip(path=path, reason="a second file of this name"),)
+                fault = name_fault(raw_path.decode("utf-8", "surrogateescape"))
+                if path in found or fault:
+                    reason = fault or "a second file of this name"
+                    skipped.append(ScanSkip(path=path, reason=reason))
                     continue
                 found[path] = Entry(path=path, blob=blob, size=size)
                 if path.encode() != raw_path:
                     self._raw_paths[path] = raw_path
         except SnapshotError as error:
             raise SnapshotError(f"{self.repo}: {error}") from error
+        self.skipped = tuple(skipped)
         return tuple(found[path] for path in sorted(found))
 
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 MAX_NAME = 512
 MAX_DEPTH = 64
 
+# What HFS+ leaves out of a name when it compares it.
+_INVISIBLE = re.compile(r"[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -31,16 +33,25 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def name_fault(name: str) -> str | None:
-    """Return why an archive's member name is not taken, None if it may be.
+    """Return why the name of a file in an archive or a git tree is not taken, None if it may be.
 
-    It must lead to a place below the folder the archive stands for, and not absurdly far down.
+    It must lead to a place below the folder that the source stands for, and not absurdly far
+    down; no part of it may be git's own folder, which no checkout has a file in.
     """
     parts = name.replace("\\", "/").split("/")
     if {"", ".", ".."} & set(parts) or ":" in name or "\0" in name:
-        return "unsafe name, it leads out of the archive"
+        return "unsafe name, it leads out of its source"
+    if any(_is_git_folder(part) for part in parts):
+        return "unsafe name, it stands in git's own folder"
     if len(name) > MAX_NAME or len(parts) > MAX_DEPTH:
         return f"its name has more than {MAX_NAME} characters or {MAX_DEPTH} levels"
     return None
+
+
+def _is_git_folder(part: str) -> bool:
+    """Tell whether some file system takes a name for `.git`: case, short names, invisible signs."""
+    plain = _INVISIBLE.sub("", part).rstrip(" .").lower()
+    return plain in (".git", "git~1")
 
 
 def line_address(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -27,6 +28,9 @@ from index.database import (
     write_meta,
 )
 from index.errors import StoreError
+
+MAX_TRIES = 3
+"""How often a copy may fail to be published before it counts as spoilt and is begun afresh."""
 
 # A `parent` that no generation has: the copy began blank.
 _BLANK = "blank"
@@ -97,10 +101,29 @@ class WorkingCopy:
             received.replace(self.path)
             _sync(self.path.parent)
 
-    def publish(self) -> None:
-        """Move the copy into the place of the index; readers from now on see it."""
+    @contextmanager
+    def publishing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield the connection for what is worked out last, then publish.
+
+        The try is counted in the copy: what makes a program hang or crash over and over again is
+        not taken up for ever. No fault of the copy is a full disk, or a person who interrupts.
+        """
         con = self._connection()
         with storage_errors(self.path):
+            tries = _tries(con)
+            write_meta(con, "tries", str(tries + 1))
+        try:
+            yield con
+        except (StoreError, KeyboardInterrupt):
+            with suppress(duckdb.Error):
+                write_meta(con, "tries", str(tries))
+            raise
+        self._publish(con)
+
+    def _publish(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Move the copy into the place of the index; readers from now on see it."""
+        with storage_errors(self.path):
+            con.execute("DELETE FROM meta WHERE key = 'tries'")
             write_meta(con, "generation", uuid.uuid4().hex)
             con.execute("CHECKPOINT")
             self._disconnect()
@@ -136,7 +159,8 @@ class WorkingCopy:
             con = stack.enter_context(connect_for_writing(self.building))
             # A copy of an older schema would need its own migration: begin afresh instead.
             is_current = schema_version(con, self.building) == SCHEMA_VERSION
-            if is_current and read_meta(con, "parent") == generation:
+            is_spoilt = _tries(con) >= MAX_TRIES
+            if is_current and not is_spoilt and read_meta(con, "parent") == generation:
                 stack.pop_all()
                 return con
         return None
@@ -172,6 +196,11 @@ def _generation(base: Path) -> str:
         # Written by hand and not closed: fold its log in, or learn who still writes.
         connect_for_writing(base).close()
     return generation
+
+
+def _tries(con: duckdb.DuckDBPyConnection) -> int:
+    """Return how often it was tried in vain to publish a copy."""
+    return int(read_meta(con, "tries") or 0)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

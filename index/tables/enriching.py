@@ -64,7 +64,11 @@ def save_marks(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> None:
 
 
 def enrich_stale(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Enrich the sources that were not, by these rules; needs a transaction around it."""
+    """Enrich the sources that were not, by these rules; needs a transaction around it.
+
+    One that the rules cannot be applied to costs the others nothing: it says so, its kernels stay
+    as they were, and the next run tries it again.
+    """
     version = enrichment_version()
     stale = con.execute(
         "SELECT name, license, marks FROM repos "
@@ -74,9 +78,13 @@ def enrich_stale(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
         [version],
     ).fetchall()
     for name, license_, marks in stale:
-        found = enrich_kernels(
-            _kernels(con, name), _documents(con, name), repo_license=license_, repo_marks=marks
-        )
+        kernels, documents = _kernels(con, name), _documents(con, name)
+        try:
+            found = enrich_kernels(kernels, documents, repo_license=license_, repo_marks=marks)
+        except Exception as error:
+            why = f"its kernels could not be enriched: {clean_text(repr(error))[:300]}"
+            con.execute("UPDATE repos SET error = ? WHERE name = ?", [why, name])
+            continue
         staging.load("enriched", map(_row, found), _TYPES)
         if _apply(con):
             mark_search_stale(con)

@@ -72,7 +72,7 @@ UNSAFE = ["../evil.py", "/etc/evil.py", "p/../../evil.py", "C:/evil.py", "p\\..\
 
 @pytest.mark.parametrize("name", UNSAFE)
 def test_names_that_lead_out_are_skips(wheel: Path, sdist: Path, name: str) -> None:
-    reason = "unsafe name, it leads out of the archive"
+    reason = "unsafe name, it leads out of its source"
     found = read_archive(make_wheel(wheel, {name: b"evil", "p/a.py": b"a"}), EVERYTHING)
     assert found.contents == {"p/a.py": b"a"}
     assert [skip.reason for skip in found.skipped] == [reason]

@@ -143,15 +143,63 @@ def test_takes_any_file_name(make_repo: MakeRepo) -> None:
 
 def test_names_a_tree_repeats_are_read_once(make_repo: MakeRepo) -> None:
     repo = make_repo({"a.py": "a", "b.py": "b"})
-    a, b = (bytes.fromhex(git(repo, "rev-parse", f"HEAD:{name}")) for name in ("a.py", "b.py"))
-    raw = b"100644 a.py\0" + a + b"100644 a.py\0" + b
-    words = ("hash-object", "-w", "-t", "tree", "--literally", "--stdin")
-    tree = git(repo, *words, stdin=raw)
+    a, b = (git(repo, "rev-parse", f"HEAD:{name}") for name in ("a.py", "b.py"))
+    tree = _tree(repo, [(b"100644", b"a.py", a), (b"100644", b"a.py", b)])
     commit = git(repo, "commit-tree", tree, "-m", "twice")
     snapshot = open_git(repo, "o/n", ref=commit)
     assert len(snapshot.entries()) == 1
     assert snapshot.skipped == (ScanSkip(path="a.py", reason="a second file of this name"),)
     snapshot.close()
+
+
+OUTSIDE = "unsafe name, it leads out of its source"
+GITS_OWN = "unsafe name, it stands in git's own folder"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (b"/abs/x.py", OUTSIDE),
+        (b"//x.py", OUTSIDE),
+        (b"../../x.py", OUTSIDE),
+        (b"a/../x.py", OUTSIDE),
+        (b"./x.py", OUTSIDE),
+        (b"a\\..\\x.py", OUTSIDE),
+        (b"C:/x.py", OUTSIDE),
+        (b".git/x.py", GITS_OWN),
+        (b"a/.GiT/x.py", GITS_OWN),
+        (b".gi\xe2\x80\x8ct/x.py", GITS_OWN),
+        (b"git~1/x.py", GITS_OWN),
+        (b"d/" * 70 + b"x.py", "its name has more than 512 characters or 64 levels"),
+    ],
+)
+def test_a_tree_is_held_to_the_same_names_as_an_archive(
+    make_repo: MakeRepo, path: bytes, reason: str
+) -> None:
+    repo = make_repo({"a.py": "a", "LICENSE": "MIT"})
+    blob = git(repo, "rev-parse", "HEAD:a.py")
+    tree = _tree(repo, [(b"100644", b"good.py", blob), (b"100644", path, blob)])
+    snapshot = open_git(repo, "o/n", ref=git(repo, "commit-tree", tree, "-m", "hostile"))
+    assert [entry.path for entry in snapshot.entries()] == ["good.py"]
+    assert [skip.reason for skip in snapshot.skipped] == [reason]
+    snapshot.close()
+
+
+def test_folders_of_a_tree_are_held_to_it_too(make_repo: MakeRepo) -> None:
+    repo = make_repo({"a.py": "a"})
+    tree = git(repo, "rev-parse", "HEAD^{tree}")
+    for name in (b"..", b".", b".git"):
+        tree = _tree(repo, [(b"40000", name, tree)])
+    snapshot = open_git(repo, "o/n", ref=git(repo, "commit-tree", tree, "-m", "hostile"))
+    assert snapshot.entries() == ()
+    assert [skip.path for skip in snapshot.skipped] == [".git/./../a.py"]
+    snapshot.close()
+
+
+def _tree(repo: Path, entries: list[tuple[bytes, bytes, str]]) -> str:
+    """Return a tree of these entries (mode, name, id), which git itself would not make."""
+    raw = b"".join(mode + b" " + name + b"\0" + bytes.fromhex(id) for mode, name, id in entries)
+    return git(repo, "hash-object", "-w", "-t", "tree", "--literally", "--stdin", stdin=raw)
 
 
 def test_a_repository_without_a_commit_is_empty(tmp_path: Path) -> None:

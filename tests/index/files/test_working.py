@@ -14,6 +14,7 @@ import pytest
 
 from index.database import open_index
 from index.errors import StoreError
+from index.files.working import MAX_TRIES
 from index.store import Store
 from tests.index.samples import REPO, column, crawled, kernel, rows, save
 
@@ -139,6 +140,36 @@ def test_an_interruption_publishes_what_was_saved(db: Path) -> None:
         raise KeyboardInterrupt
     assert column(db, "SELECT repo FROM kernels") == [REPO]
     assert column(db, "SELECT finished_at FROM runs") == [None]
+
+
+def test_a_copy_that_nobody_can_publish_is_not_taken_up_for_ever(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(db, crawled(kernel(repo="a/a")))
+    with monkeypatch.context() as patch:
+        patch.setattr("index.store.refresh_copies", lambda *given: 1 // 0)
+        for number in range(MAX_TRIES):
+            with pytest.raises(ZeroDivisionError), Store.open_for_writing(db) as store:
+                store.save(crawled(kernel(repo=f"b/{number}")), store.begin_run())
+    save(db, crawled(kernel(repo="c/c")))
+    assert column(db, "SELECT repo FROM kernels ORDER BY repo") == ["a/a", "c/c"]
+    assert column(db, "SELECT value FROM meta WHERE key = 'tries'") == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_neither_a_person_nor_a_full_disk_spoils_a_copy(
+    db: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def refuse(*given: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("index.store.refresh_copies", refuse)
+        for number in range(MAX_TRIES + 1):
+            with pytest.raises((KeyboardInterrupt, StoreError)):
+                save(db, crawled(kernel(repo=f"b/{number}")))
+    save(db)
+    assert len(column(db, "SELECT repo FROM kernels")) == MAX_TRIES + 1
 
 
 def test_a_copy_of_another_generation_is_thrown_away(db: Path) -> None:

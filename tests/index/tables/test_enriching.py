@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
-from crawler.models import ApiUse, CrawledRepo, Document, DocumentKind
+from crawler.enrich.kernels import enrich_kernels
+from crawler.models import ApiUse, CrawledRepo, Document, DocumentKind, KernelRecord
 from index.cli import main
 from index.store import Store
 from tests.index.samples import column, crawled, kernel, rows, save
@@ -66,6 +69,44 @@ def test_a_change_of_the_rules_is_applied_to_what_is_stored(
     with Store.open_for_writing(db):
         pass
     assert column(db, "SELECT ops FROM kernels") == [["rms_norm"]]
+
+
+def test_a_source_that_the_rules_fail_on_costs_the_others_nothing(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_on_one(kernels: Sequence[KernelRecord], *given: Any, **more: Any) -> Any:
+        if kernels[0].repo == "bad/bad":
+            raise ZeroDivisionError
+        return enrich_kernels(kernels, *given, **more)
+
+    bad, good = (kernel("rms_norm_kernel", repo=name) for name in ("bad/bad", "good/good"))
+    with monkeypatch.context() as patch:
+        patch.setattr("index.tables.enriching.enrich_kernels", fail_on_one)
+        save(db, crawled(bad), crawled(good))
+    assert rows(db, "SELECT repo, ops FROM kernels ORDER BY repo") == [
+        ("bad/bad", []),
+        ("good/good", ["rms_norm"]),
+    ]
+    assert column(db, "SELECT error FROM repos WHERE name = 'bad/bad'") == [
+        "its kernels could not be enriched: ZeroDivisionError()"
+    ]
+    save(db, crawled(bad))
+    assert column(db, "SELECT ops FROM kernels") == [["rms_norm"]] * 2
+    assert column(db, "SELECT error FROM repos") == [None, None]
+
+
+def test_a_copy_left_behind_with_hostile_paths_does_not_hold_the_next_crawl(db: Path) -> None:
+    paths = ("/abs/x.py", "//x.py", "../../x.py", "")
+    hostile = [kernel(f"k{n}", repo="bad/bad", path=path) for n, path in enumerate(paths)]
+    documents = tuple(
+        Document(path=path, text=b"triton", kind=DocumentKind.FILE)
+        for path in ("/LICENSE", "/requirements.txt", "//requirements/x.txt")
+    )
+    with pytest.raises(ZeroDivisionError), Store.open_for_writing(db) as store:
+        store.save(crawled(*hostile, documents=documents), store.begin_run())
+        _ = 1 / 0
+    save(db, crawled(kernel("rms_norm_kernel", repo="good/good")))
+    assert column(db, "SELECT ops FROM kernels WHERE repo = 'good/good'") == [["rms_norm"]]
 
 
 def test_a_second_crawl_writes_nothing_anew(db: Path) -> None:
