@@ -68,16 +68,24 @@ class _Collector:
         self.classes = survey.classes
         self.calls = survey.calls
         self.stars = survey.stars
+        self.annotated = survey.annotated
         self.jit_calls: list[JitCall] = []
 
     def collect(self) -> FileFacts:
         kernels = self.candidates()
         called = called_values(self.calls, self.module, self.is_foreign)
+        later = self.annotated_later()
         return FileFacts(
             bindings=self.bindings(),
             stars=tuple(dict.fromkeys(self.stars)),
             functions=tuple(
-                self.function(index, definition, tuple(called.get(index, ())), index in kernels)
+                self.function(
+                    index,
+                    definition,
+                    tuple(called.get(index, ())),
+                    is_kernel=index in kernels,
+                    later=later.get(index, ()),
+                )
                 for index, definition in enumerate(self.definitions)
             ),
             classes=tuple(self.class_facts()),
@@ -177,8 +185,24 @@ class _Collector:
             case _:
                 yield value
 
+    def annotated_later(self) -> dict[int, list[tuple[str, Value]]]:
+        """Return the annotations that are set after a definition, by function."""
+        found: dict[int, list[tuple[str, Value]]] = {}
+        for one in self.annotated:
+            index = self.innermost(to_value(one.function, one.scope, one.line, one.arms), 0)
+            for name, annotation in one.pairs if index is not None else ():
+                value = to_value(annotation, one.scope, one.line, one.arms)
+                found.setdefault(index, []).append((name, value))  # type: ignore[arg-type]
+        return found
+
     def function(
-        self, index: int, definition: Definition, calls: tuple[Value, ...], is_kernel: bool
+        self,
+        index: int,
+        definition: Definition,
+        calls: tuple[Value, ...],
+        *,
+        is_kernel: bool,
+        later: Sequence[tuple[str, Value]],
     ) -> FunctionFacts:
         node, scope = definition.node, definition.scope
         facts = FunctionFacts(
@@ -203,6 +227,7 @@ class _Collector:
                 self.lines,
                 applied=definition.applied,
                 guards=definition.guards,
+                annotated_later=later,
             ),
         )
 

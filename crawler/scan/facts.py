@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param
 
-SCANNER_VERSION = "4"
+SCANNER_VERSION = "5"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 
@@ -91,6 +91,8 @@ Value = (
 )
 UNKNOWN = Unknown()
 ARMS = 8
+WHOLE = -1
+"""The place of what a function gives back where it is no tuple."""
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):
@@ -119,12 +121,17 @@ class Use(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Pass(msgspec.Struct, frozen=True, array_like=True):
-    """A parameter that a kernel hands to a function: by position, or by keyword."""
+    """A parameter that a kernel hands to a function: by position, or by keyword.
+
+    `address` tells which element of what the function gives back is used as an address: its place
+    in the tuple, or `WHOLE`; None if it is not.
+    """
 
     root: Value
     path: tuple[str, ...]
     place: int | str
     param: str
+    address: int | None = None
 
 
 class KernelFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -144,6 +151,15 @@ class KernelFacts(msgspec.Struct, frozen=True, array_like=True):
     """Names called as `<something>.name(...)` where the something is not a module."""
     returns_value: bool
     source: str
+    numbers: tuple[str, ...] = ()
+    """Parameters without a kind that the body computes with as numbers, or tiles of them."""
+    given_back: tuple[tuple[int, str], ...] = ()
+    """Parameters that what is returned starts from: `x` in `return x + offset`; each with the place
+    of it in the tuple, or `WHOLE`."""
+    methods_of: tuple[str, ...] = ()
+    """Parameters without another kind whose methods `load` or `store` are called."""
+    annotations: tuple[tuple[str, Value], ...] = ()
+    """What annotations of parameters without a kind stand for, where they are names."""
 
 
 class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):

@@ -1,8 +1,7 @@
-"""The header of a kernel, read without loss: decorators, parameters, defaults and comments.
+"""The header of a kernel, read without loss: decorators, parameters and defaults.
 
-libcst keeps what Python's own parser throws away. Tutorials describe a kernel's parameters in
-comments between them, and a default is worth showing as its author wrote it. Only the signature is
-parsed: it is a tenth of the text of a kernel.
+libcst keeps what Python's own parser throws away: a default is worth showing as its author wrote
+it. Only the signature is parsed: it is a tenth of the text of a kernel.
 """
 
 from __future__ import annotations
@@ -30,12 +29,11 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class HeaderParam:
-    """A parameter as written: name, annotation, default and the comment beside it, or None."""
+    """A parameter as written: name, annotation and default, or None."""
 
     name: str
     annotation: str | None
     default: str | None
-    comment: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +118,9 @@ def _params_from_cst(module: cst.Module, function: cst.FunctionDef) -> tuple[Hea
             name=param.name.value,
             annotation=code(param.annotation.annotation) if param.annotation else None,
             default=code(param.default) if param.default else None,
-            comment=_comment(param),
         )
         for param in every
     )
-
-
-def _comment(param: cst.Param) -> str | None:
-    """Return the comment that follows a parameter on its line."""
-    comma = param.comma
-    places = [param.whitespace_after_param]
-    if isinstance(comma, cst.Comma):
-        places.insert(0, comma.whitespace_after)
-    for place in places:
-        if isinstance(place, cst.ParenthesizedWhitespace) and place.first_line.comment:
-            return place.first_line.comment.value.lstrip("#").strip() or None
-    return None
 
 
 def _params_from_ast(
@@ -156,7 +141,6 @@ def _params_from_ast(
             name=argument.arg,
             annotation=written(argument.annotation) if argument.annotation else None,
             default=written(default) if default else None,
-            comment=None,
         )
         for argument, default in pairs
     )

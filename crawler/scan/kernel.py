@@ -4,53 +4,52 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from crawler.models import Autotune, Param, ParamKind
 from crawler.scan.autotune import decorator_name, is_tuner, read_autotune, read_heuristics
+from crawler.scan.body_notes import BodyNotes
+from crawler.scan.documentation import documentation
 from crawler.scan.facts import (
     UNKNOWN,
     Global,
     Import,
     KernelFacts,
     Parameter,
-    Pass,
     Unknown,
     Use,
     Value,
 )
 from crawler.scan.flags import spelled_out
-from crawler.scan.header import MAX_DECORATOR, Header, HeaderParam, read_header
+from crawler.scan.flow import Flow
+from crawler.scan.header import MAX_DECORATOR, read_header
 from crawler.scan.names import CUSTOMARY_ALIASES
+from crawler.scan.parameters import annotated_kind, annotations_of, kind_of
 from crawler.scan.scope import Scope, name_value
 from crawler.scan.walk import CHILD_FIELDS
-from crawler.scan.written import well_formed, written
+from crawler.scan.written import written
 
 FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
 MAX_GUARD = 160
 MAX_GUARDS = 8
-MAX_DOCUMENTATION = 32 << 10
-"""Characters of a docstring that are kept; `inspect.cleandoc` is slow on what is far longer."""
-
 BUILTINS = frozenset(dir(builtins))
 _GUARD_WORDS = re.compile(r"version|hasattr|getattr|triton|has_|is_|hip|cuda|rocm|xpu|npu", re.I)
-_POINTER_CALLS = frozenset(
-    {"load", "store", "make_block_ptr", "make_tensor_descriptor", "multiple_of", "max_contiguous"}
-)
-_DESCRIPTOR_CALLS = re.compile(r"descriptor|tma|async_copy_global_to_(shared|local)")
-_DESCRIPTOR_METHODS = frozenset({"load", "store", "gather", "scatter", "atomic_add", "reduce"})
-_KEEPS_POINTER = frozenset({"multiple_of", "max_contiguous", "cast", "to", "assume"})
-_POINTER_NAME = re.compile(r"(^|_)(ptr|ptrs|pointer)(_|\d|$)|(?<=[a-z])ptr$", re.I)
-_DESCRIPTOR_NAME = re.compile(r"(^|_)(desc|descriptor|tma)(_|\d|$)", re.I)
-_SCALAR_ANNOTATIONS = re.compile(r"^(tl\.)?(u?int\d*|float\d*|bfloat16|bool|fp\d+|i\d+|i1)$")
-_SPECIAL = frozenset({ast.If, ast.IfExp, ast.Call, ast.Attribute, ast.Return, ast.Assign})
-_NO_DOC = re.compile(
-    r"^(fmt:|noqa|type:|pylint|mypy|ruff|isort|pragma|TODO|FIXME|SPDX|[-=*#~\s]*$)"
-)
+_SPECIAL = frozenset({ast.If, ast.IfExp, ast.Call, ast.Attribute, ast.Return})
+_NOTED: dict[type[ast.AST], Callable[[BodyNotes, Any], None]] = {
+    ast.Assign: BodyNotes.assigned,
+    ast.AnnAssign: BodyNotes.assigned,
+    ast.NamedExpr: BodyNotes.assigned,
+    ast.AugAssign: BodyNotes.change,
+    ast.BinOp: BodyNotes.operation,
+    ast.Compare: BodyNotes.comparison,
+    ast.For: BodyNotes.loop,
+}
+"""What tells where values flow; its parts are read like all others."""
+
+_NUMBERS = (ParamKind.CONSTEXPR, ParamKind.SCALAR)
 
 
 def kernel_facts(
@@ -60,28 +59,52 @@ def kernel_facts(
     *,
     applied: Sequence[ast.expr],
     guards: Sequence[ast.expr],
+    annotated_later: Sequence[tuple[str, Value]] = (),
 ) -> KernelFacts:
-    """Return the facts of one function; `applied` are the calls made on it after its definition."""
+    """Return the facts of one function.
+
+    Args:
+        node: the function.
+        inner: the scope of its body.
+        lines: those of its file, without line ends.
+        applied: the calls made on it after its definition.
+        guards: the conditions under which it is defined.
+        annotated_later: parameters with what their annotation is set to after the definition.
+    """
+    assert inner.parent is not None
     header = read_header(node, lines)
     start = min((d.lineno for d in node.decorator_list), default=node.lineno)
     end = node.end_lineno or node.lineno
     autotune, heuristics = _tuning([*applied, *node.decorator_list], inner)
-    body = _Body(inner, {param.name for param in header.params})
+    written_kinds = {param.name: annotated_kind(param.annotation) for param in header.params}
+    fixed = (name for name, kind in written_kinds.items() if kind in _NUMBERS)
+    notes = BodyNotes(written_kinds, fixed)
+    body = _Body(inner, notes)
     body.read(node, _guard_texts([spelled_out(guard, inner.module) for guard in guards]))
+    flow = Flow(notes)
+    params = tuple(
+        Param(name=p.name, kind=kind_of(p.name, written_kinds[p.name], flow), default=p.default)
+        for p in header.params
+    )
+    unknown = {param.name for param in params if param.kind is ParamKind.UNKNOWN}
     return KernelFacts(
         start_line=start,
         def_line=node.lineno,
         end_line=end,
-        docstring=_documentation(node, start, header, lines),
-        params=tuple(body.param(param) for param in header.params),
+        docstring=documentation(node, start, lines),
+        params=params,
         decorators=(*(written(call, MAX_DECORATOR) for call in applied), *header.decorators),
         autotune=autotune,
         heuristics=heuristics,
         uses=tuple(body.uses),
-        passes=tuple(body.passes),
+        passes=tuple(flow.passes),
         methods=tuple(sorted(body.methods)),
         returns_value=body.returns_value,
         source="\n".join(lines[start - 1 : end]),
+        numbers=tuple(sorted(flow.numbers & unknown)),
+        given_back=tuple(sorted(flow.given_back)),
+        methods_of=tuple(sorted((flow.methods & unknown) - flow.pointers)),
+        annotations=(*annotated_later, *annotations_of(node.args, unknown, inner.parent)),
     )
 
 
@@ -107,54 +130,18 @@ def _guard_texts(guards: Sequence[ast.expr]) -> tuple[str, ...]:
     return tuple(text for text in texts if _GUARD_WORDS.search(text))
 
 
-def _documentation(
-    node: FunctionDef, start: int, header: Header, lines: Sequence[str]
-) -> str | None:
-    """Return the docstring, else the comment that leads the kernel and those of its parameters."""
-    docstring = ast.get_docstring(node, clean=False)
-    if docstring and docstring.strip():
-        return well_formed(inspect.cleandoc(docstring[:MAX_DOCUMENTATION]))
-    above = _comment_block(lines, start - 2, -1)
-    inside = [] if above else _comment_block(lines, _header_end(node, lines), 1)
-    params = [f"{p.name}: {p.comment}" for p in header.params if p.comment]
-    text = "\n".join([*(above or inside), *params])[:MAX_DOCUMENTATION].strip()
-    return text or None
-
-
-def _header_end(node: FunctionDef, lines: Sequence[str]) -> int:
-    """Return the index of the first line after the header (0-based)."""
-    index = node.body[0].lineno - 1
-    while index > node.lineno and lines[index - 1].lstrip().startswith("#"):
-        index -= 1
-    return index
-
-
-def _comment_block(lines: Sequence[str], index: int, step: int) -> list[str]:
-    block: list[str] = []
-    while 0 <= index < len(lines) and lines[index].lstrip().startswith("#"):
-        text = lines[index].lstrip().lstrip("#").strip()
-        if not _NO_DOC.match(text):
-            block.append(text)
-        index += step
-    return block if step > 0 else block[::-1]
-
-
 class _Body:
     """Reads a kernel's body once: the names it uses, where its parameters flow."""
 
-    def __init__(self, inner: Scope, params: set[str]) -> None:
+    def __init__(self, inner: Scope, notes: BodyNotes) -> None:
         assert inner.parent is not None
         self.outer = inner.parent
         self.local = inner.names
-        self.params = params
         self.uses: dict[Use, None] = {}
-        self.passes: dict[Pass, None] = {}
-        self.pointers: set[str] = set()
-        self.descriptors: set[str] = set()
         self.methods: set[str] = set()
         self.returns_value = False
         self.roots: dict[str, Value] = {}
-        self.assigned: dict[str, list[ast.expr]] = {}
+        self.notes = notes
 
     def read(self, node: FunctionDef, guards: tuple[str, ...]) -> None:
         stack: list[tuple[ast.AST, tuple[str, ...]]] = [(s, guards) for s in reversed(node.body)]
@@ -165,7 +152,10 @@ class _Body:
             if kind is ast.Name:
                 self.use(child.id, (), (), guards, is_call=False)  # type: ignore[attr-defined]
                 continue
-            if kind in _SPECIAL:
+            noted = _NOTED.get(kind)
+            if noted is not None:
+                noted(self.notes, child)
+            elif kind in _SPECIAL:
                 parts = self.special(child, guards)
                 if parts is not None:
                     stack.extend(parts)
@@ -190,16 +180,15 @@ class _Body:
                 root, path = _dotted(node)
                 if isinstance(root, ast.Name):
                     self.use(root.id, path, (), guards, is_call=False)
+                    if path[-1] == "element_ty":
+                        self.notes.typed(root.id)
                     return ()
                 return ((root, guards),)
             case ast.Return():
-                self.returns_value |= node.value is not None and not (
-                    isinstance(node.value, ast.Constant) and node.value.value is None
-                )
-            case ast.Assign():
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        self.assigned.setdefault(target.id, []).append(node.value)
+                is_none = isinstance(node.value, ast.Constant) and node.value.value is None
+                if node.value is not None and not is_none:
+                    self.returns_value = True
+                    self.notes.returned(node.value)
         return None
 
     def branch(
@@ -224,8 +213,10 @@ class _Body:
         keywords = tuple(sorted(k.arg for k in node.keywords if k.arg is not None))
         if isinstance(root, ast.Name):
             self.use(root.id, path, keywords, guards, is_call=True)
-            self.flow(node, root.id, path)
+            self.flows(node, root.id, path)
         else:
+            if path and path[-1].startswith("atomic_"):
+                self.notes.bases.append(root)
             yield node.func
         yield from node.args
         yield from (keyword.value for keyword in node.keywords)
@@ -255,74 +246,15 @@ class _Body:
             self.roots[name] = value
         return self.roots[name]
 
-    def flow(self, node: ast.Call, root: str, path: tuple[str, ...]) -> None:
-        """Note where parameters go: into memory operations, descriptors, other functions."""
-        last = path[-1] if path else root
-        if root in self.params and path and path[-1] in _DESCRIPTOR_METHODS and len(path) == 1:
-            self.descriptors.add(root)
-        elif isinstance(self.root(root), Unknown):
-            return
-        first = node.args[0] if node.args else None
-        named = {keyword.arg: keyword.value for keyword in node.keywords}
-        if last in _POINTER_CALLS or last.startswith("atomic_"):
-            pointer = first or named.get("pointer") or named.get("base")
-            self.pointers |= self.bases(pointer, 0)
-        elif _DESCRIPTOR_CALLS.search(last) and not last.startswith("make_"):
-            self.descriptors |= self.bases(first or named.get("desc"), 0)
+    def flows(self, node: ast.Call, name: str, path: tuple[str, ...]) -> None:
+        """Note where a call takes what it is given."""
+        value = self.root(name)
+        if not isinstance(value, Unknown):
+            self.notes.call(node, name, value, path)
+        elif path:
+            self.notes.method(node, name, path)
         else:
-            self.hand_over(node, root, path)
-
-    def hand_over(self, node: ast.Call, root: str, path: tuple[str, ...]) -> None:
-        places: Iterator[tuple[int | str, ast.expr]] = chain(
-            enumerate(node.args),
-            ((k.arg, k.value) for k in node.keywords if k.arg is not None),
-        )
-        for place, arg in places:
-            for name in self.bases(arg, 0) if not isinstance(arg, ast.Constant) else ():
-                self.passes[Pass(self.root(root), path, place, name)] = None
-
-    def bases(self, node: ast.expr | None, depth: int) -> set[str]:
-        """Return the parameters that an address starts from: `x_ptr` in `x_ptr + row * stride`."""
-        while depth < 16:
-            depth += 1
-            match node:
-                case ast.Name():
-                    if node.id in self.params:
-                        return {node.id}
-                    given = self.assigned.get(node.id, ())
-                    return set().union(*(self.bases(g, depth + 4) for g in given[:4]))
-                case ast.BinOp(op=ast.Add() | ast.Sub()):
-                    node = node.left
-                case ast.Subscript():
-                    node = node.value
-                case ast.IfExp():
-                    return self.bases(node.body, depth) | self.bases(node.orelse, depth)
-                case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _KEEPS_POINTER:
-                    is_method = attr == "to"
-                    node = value if is_method else (node.args[0] if node.args else None)
-                case _:
-                    return set()
-        return set()
-
-    def param(self, param: HeaderParam) -> Param:
-        """Return a parameter with its kind; what the file alone cannot tell is unknown."""
-        annotation = (param.annotation or "").strip("'\"")
-        name = param.name
-        if annotation.rpartition(".")[2].startswith("constexpr") or "constexpr" in annotation:
-            kind = ParamKind.CONSTEXPR
-        elif (
-            name in self.descriptors or _DESCRIPTOR_NAME.search(name) or "descriptor" in annotation
-        ):
-            kind = ParamKind.DESCRIPTOR
-        elif name in self.pointers or annotation.startswith("*") or "pointer" in annotation:
-            kind = ParamKind.POINTER
-        elif _SCALAR_ANNOTATIONS.match(annotation):
-            kind = ParamKind.SCALAR
-        elif _POINTER_NAME.search(name):
-            kind = ParamKind.POINTER
-        else:
-            kind = ParamKind.UNKNOWN
-        return Param(name=name, kind=kind, default=param.default)
+            self.notes.plain_call(node, name)
 
 
 def _dotted(node: ast.expr) -> tuple[ast.expr, tuple[str, ...]]:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from crawler.models import ApiUse, Dialect, Form, Param, ParamKind, Role, ScannedKernel
+from crawler.models import ApiUse, Dialect, Form, Param, Role, ScannedKernel
 from crawler.scan.callers import CallGraph
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit
 from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
+from crawler.scan.kinds import Kinds, Launched
 from crawler.scan.names import LANGUAGE_ROOTS
 from crawler.scan.usage import Usages
 
-MAX_PASS_ROUNDS = 4
 MAX_ALTERNATIVES = 8
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
 _MEMORY = ("load", "store", "program_id", "num_programs")
@@ -182,49 +182,15 @@ def _add_method_calls(kernels: Mapping[FunctionAt, _Kernel]) -> None:
 
 def _settle_params(evaluator: Evaluator, kernels: Mapping[FunctionAt, _Kernel]) -> None:
     """Let kinds flow back from the functions that a kernel hands its parameters to."""
-    for kernel in kernels.values():
-        kernel.params = kernel.facts.params
-    for _ in range(MAX_PASS_ROUNDS):
-        changed = False
-        for kernel in kernels.values():
-            changed |= _take_kinds(evaluator, kernel, kernels)
-        if not changed:
-            break
-    for kernel in kernels.values():
-        if _role(kernel) is Role.KERNEL:
-            kernel.params = tuple(
-                replace(p, kind=ParamKind.SCALAR) if p.kind is ParamKind.UNKNOWN else p
-                for p in kernel.params
-            )
-
-
-def _take_kinds(
-    evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]
-) -> bool:
-    unknown = {p.name for p in kernel.params if p.kind is ParamKind.UNKNOWN}
-    if not unknown:
-        return False
-    kinds: dict[str, ParamKind] = {}
-    for given in kernel.facts.passes:
-        if given.param not in unknown or given.param in kinds:
-            continue
-        for function in evaluator.functions(kernel.at.path, _chain(given.root, given.path)):
-            kind = _kind_at(kernels.get(function), given.place)
-            if kind in (ParamKind.POINTER, ParamKind.DESCRIPTOR):
-                kinds[given.param] = kind
-    if kinds:
-        kernel.params = tuple(
-            replace(p, kind=kinds[p.name]) if p.name in kinds else p for p in kernel.params
-        )
-    return bool(kinds)
-
-
-def _kind_at(kernel: _Kernel | None, place: int | str) -> ParamKind | None:
-    if kernel is None:
-        return None
-    if isinstance(place, int):
-        return kernel.params[place].kind if place < len(kernel.params) else None
-    return next((p.kind for p in kernel.params if p.name == place), None)
+    kinds = Kinds(
+        evaluator,
+        {
+            at: Launched(kernel.facts, kernel.jit.dialect, _role(kernel) is Role.KERNEL)
+            for at, kernel in kernels.items()
+        },
+    )
+    for at, kernel in kernels.items():
+        kernel.params = kinds.params(at)
 
 
 def _role(kernel: _Kernel) -> Role:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from crawler.scan.annotations import Annotated, set_annotations
 from crawler.scan.facts import ARMS, UNKNOWN, Class, Function, Import, Parameter, Value
 from crawler.scan.kernel import MAX_GUARDS
 from crawler.scan.scope import Bound, Effort, Scope
@@ -58,6 +59,7 @@ class Survey:
         self.classes: list[tuple[ast.ClassDef, Scope, tuple[int, ...]]] = []
         self.calls: list[Noted] = []
         self.stars: list[Import] = []
+        self.annotated: list[Annotated] = []
         self._statements = 0
         self._waiting: deque[tuple[Sequence[ast.stmt], Scope, tuple[ast.expr, ...]]] = deque()
 
@@ -130,6 +132,8 @@ class Survey:
             case ast.Assign():
                 for target in node.targets:
                     self._bind_target(target, node.value, scope, arms)
+                if not isinstance(node.targets[0], ast.Name):
+                    self._annotate(node, scope, arms)
             case ast.AnnAssign() if node.value is not None:
                 self._bind_target(node.target, node.value, scope, arms)
             case ast.AugAssign(target=ast.Name(id=name)):
@@ -323,6 +327,13 @@ class Survey:
         match node.func:
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if attr in _CHANGES:
                 scope.changed.add(name)
+            case ast.Attribute(attr="update"):
+                self._annotate(node, scope, arms)
+
+    def _annotate(self, node: ast.Assign | ast.Call, scope: Scope, arms: tuple[int, ...]) -> None:
+        annotated = set_annotations(node, scope, arms)
+        if annotated is not None:
+            self.annotated.append(annotated)
 
     def _note_lambda(self, node: ast.Lambda, scope: Scope, arms: tuple[int, ...]) -> None:
         if isinstance(node.body, (ast.Name, ast.Call, ast.IfExp)):

@@ -46,7 +46,36 @@ KINDS = (
     ("a descriptor that loads", "a", "a.load([0, 0])", DESCRIPTOR),
     ("a descriptor that stores", "a", "a.store([0, 0], x)", DESCRIPTOR),
     ("given to a descriptor function", "a", "tl._experimental_descriptor_load(a, [0], [1], tl.int8)", DESCRIPTOR),
-    ("named a descriptor", "a_desc", "pass", DESCRIPTOR),
+    ("only named a descriptor", "a_desc", "pass", UNKNOWN),
+    ("named a descriptor, used as an address", "desc", "tl.load(desc + i)", POINTER),
+    ("named after a descriptor, used as a flag", "use_tma", "if use_tma > 0:\n    pass", UNKNOWN),
+    ("an address or a descriptor by a condition", "a", "if TMA:\n    a.load([0])\nelse:\n    tl.load(a)", UNKNOWN),
+    ("an address that becomes a descriptor under its name", "a", "a = tl.make_tensor_descriptor(a, [1], [1], [1])\na.load([0])", POINTER),
+    ("a descriptor under another name", "a", "d = a\nd.store([0], x)", DESCRIPTOR),
+    ("a method of a tile", "a", "a.reduce(0, add)", UNKNOWN),
+    ("a method that adds atomically", "a", "(a + i).atomic_add(1)", POINTER),
+    ("behind the offset", "a", "tl.load(tl.arange(0, 8) + a)", POINTER),
+    ("behind an offset held in a name", "a", "o = tl.program_id(0) * 8\ntl.load(o + a)", POINTER),
+    ("behind an offset that is a parameter", "n, a_ptr", "tl.load(n + a_ptr)", UNKNOWN),
+    ("one of two in a tuple", "a", "p, q = a + i, b + i\ntl.load(p)", POINTER),
+    ("one of two in a nested tuple", "a", "(p, q), r = (a + i, b), c\ntl.load(p)", POINTER),
+    ("held in a name that is set in a branch below", "a", "for i in range(n):\n    if i:\n        tl.load(p)\n    p = a + i", POINTER),
+    ("held in a name that is set in the branch above", "a", "if flag:\n    p = a + 1\nelse:\n    p = b + 1\nfor i in range(n):\n    x = tl.load(p)\n    p += 8", POINTER),
+    ("moved in place", "a", "a += tl.program_id(0) * stride\ntl.load(a + i)", POINTER),
+    ("named in an expression", "a", "tl.load((p := a + i))", POINTER),
+    ("held in an annotated name", "a", "p: tl.tensor = a + i\ntl.load(p)", POINTER),
+    ("chosen by a mask", "a", "tl.load(tl.where(flag, a, b) + i)", POINTER),
+    ("each of a loop over addresses", "a", "for p in (a, b):\n    tl.load(p)", POINTER),
+    ("asked for the type it points to", "a", "x.to(a.dtype.element_ty)", POINTER),
+    ("given to a load under a new name", "a", "from triton.language import load as ld\ntl.load(a)", POINTER),
+    ("a number hinted to be aligned", "n", "tl.multiple_of(n, 16)", UNKNOWN),
+    ("an offset with a hint", "n", "o = tl.multiple_of(n, 16)\ntl.load(x_ptr + o)", UNKNOWN),
+    ("an element of what it holds", "a", "tl.load(a.ptr + i)", UNKNOWN),
+    ("annotated as an optional number", "a: Optional[int]", "pass", SCALAR),
+    ("annotated as one of two numbers", "a: Union[int, float]", "pass", SCALAR),
+    ("annotated as an address of a type", 'a: "*fp32"', "pass", POINTER),
+    ("annotated as a descriptor", "a: tl.tensor_descriptor", "pass", DESCRIPTOR),
+    ("named after a stride of addresses", "ptr_stride", "tl.load(x_ptr + i * ptr_stride)", UNKNOWN),
     ("annotated as a constant", "A: tl.constexpr", "pass", CONSTEXPR),
     ("annotated as a constant in full", "A: triton.language.constexpr", "pass", CONSTEXPR),
     ("annotated as a constant in a string", 'A: "tl.constexpr"', "pass", CONSTEXPR),
@@ -63,7 +92,130 @@ def test_the_kind_of_a_parameter(param: str, body: str, kind: ParamKind, tmp_pat
     assert read(tmp_path, param, body + "\nreturn 1").params[0].kind is kind
 
 
-def test_what_is_unknown_in_a_kernel_that_is_launched_is_a_scalar(tmp_path: Path) -> None:
+LAUNCHED = (
+    ("a bound", "n", "tl.store(x_ptr, 1, mask=i < n)", SCALAR),
+    ("a factor", "n", "tl.store(x_ptr + i * n, 1)", SCALAR),
+    ("an offset", "n", "tl.store(x_ptr + n, 1)", SCALAR),
+    ("an offset in front", "n", "tl.store(n + x_ptr, 1)", SCALAR),
+    ("an offset held in names", "n", "o = n + 1\nq = o\ntl.store(x_ptr + q, 1)", SCALAR),
+    ("a value", "n", "tl.store(x_ptr, n)", SCALAR),
+    ("the end of a loop", "n", "for i in range(n):\n    pass", SCALAR),
+    ("given to a function of the language", "n", "tl.exp(n)", SCALAR),
+    ("a stride that nothing uses", "stride_xm", "pass", SCALAR),
+    ("nothing uses it", "n", "pass", UNKNOWN),
+    ("only asked whether it is there", "n", "if n is not None:\n    pass", UNKNOWN),
+    ("given to a function that is not at hand", "n", "mystery(n)", UNKNOWN),
+    ("where only a constant can stand", "N", "tl.store(x_ptr + tl.program_id(0) * N + tl.arange(0, N), 1)", UNKNOWN),
+    ("a tensor, by its annotation", "n: torch.Tensor", "mystery(n)", POINTER),
+    ("a constant under another name", "N: Const", "tl.arange(0, N)", CONSTEXPR),
+    ("a constant imported under another name", "N: C", "tl.arange(0, N)", CONSTEXPR),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "param, body, kind", [k[1:] for k in LAUNCHED], ids=[k[0] for k in LAUNCHED]
+)
+def test_the_kind_of_a_parameter_of_a_launched_kernel(
+    param: str, body: str, kind: ParamKind, tmp_path: Path
+) -> None:
+    source = (
+        f"import torch\n{IMPORTS}from triton.language import constexpr as C\nfrom elsewhere import mystery\n"
+        f"Const = tl.constexpr\n@triton.jit\ndef add(x_ptr, {param}):\n"
+        + indent(body, "    ")
+        + "\nadd[(1,)](x, 1)\n"
+    )
+    assert kernel_of(tmp_path, source).params[1].kind is kind
+
+
+ANNOTATED_LATER = (
+    ("by name", '_fill.__annotations__["N"] = tl.constexpr'),
+    ("in a loop over names", 'for name in ("N", "M"):\n    _fill.__annotations__[name] = tl.constexpr'),
+    ("all at once", '_fill.__annotations__ = {"N": tl.constexpr}'),
+    ("as an update", '_fill.__annotations__.update({"N": tl.constexpr})'),
+    ("as an update by keyword", "_fill.__annotations__.update(N=tl.constexpr)"),
+    ("by a loop over the items", '_fill.__annotations__.update({k: tl.constexpr for k in ("N", "M")})'),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code", [c[1] for c in ANNOTATED_LATER], ids=[c[0] for c in ANNOTATED_LATER]
+)
+def test_annotations_that_are_set_later(code: str, tmp_path: Path) -> None:
+    source = f"""
+import importlib
+tl = None
+
+def _fill(x_ptr, n, N):
+    o = tl.program_id(0) * N + tl.arange(0, N)
+    tl.store(x_ptr + o, 1.0, mask=o < n)
+
+def run(x):
+    global tl
+    triton = importlib.import_module("triton")
+    tl = importlib.import_module("triton.language")
+{indent(code, "    ")}
+    fill = triton.jit(_fill)
+    fill[(1,)](x, x.numel(), N=64)
+"""
+    kinds = [p.kind for p in kernel_of(tmp_path, source, "_fill").params]
+    assert kinds == [POINTER, SCALAR, CONSTEXPR]
+
+
+HANDED_ON = (
+    ("what it gives back is an address", "def at(p, i):\n    return p + i", "tl.load(at(a, n))"),
+    ("what it gives back is one of two addresses", "def at(p, i):\n    q = p + i if i else p\n    return q, i", "q, j = at(a, n)\ntl.load(q)"),
+    ("what it is given", "def at(p, i):\n    tl.store(p + i, 1)", "at(a + 1, n)"),
+    ("what it is given by keyword", "def at(p, i):\n    tl.store(p + i, 1)", "at(i=n, p=a)"),
+    ("what it is given under a name", "def at(p, i):\n    tl.store(p + i, 1)", "b = a\nat(b, n)"),
+    ("what it hands on in its turn", "def last(p, i):\n    tl.store(i * 2 + p, 1)\n@triton.jit\ndef at(q, j):\n    last(q, j)", "at(a, n)"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "function, body", [h[1:] for h in HANDED_ON], ids=[h[0] for h in HANDED_ON]
+)
+def test_kinds_flow_back_from_functions(function: str, body: str, tmp_path: Path) -> None:
+    helper = f"{IMPORTS}@triton.jit\n{function}\n"
+    user = (
+        f"{IMPORTS}from helper import at\n@triton.jit\ndef add(a, n):\n"
+        + indent(body, "    ")
+        + "\nadd[(1,)](x, 1)\n"
+    )
+    found = kernels_of(tmp_path, {"helper.py": helper, "user.py": user})
+    kinds = [p.kind for p in found["user.py::add"].params]
+    assert kinds[0] is POINTER
+    assert kinds[1] in (SCALAR, UNKNOWN)
+
+
+def test_memory_that_gluon_made_is_no_descriptor(tmp_path: Path) -> None:
+    source = """
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+
+@gluon.jit
+def add(smem, layout):
+    return smem.load(layout)
+"""
+    assert kernel_of(tmp_path, source).params[0].kind is UNKNOWN
+
+
+def test_what_is_copied_to_shared_memory_comes_second(tmp_path: Path) -> None:
+    source = """
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+from triton.experimental.gluon.language.nvidia.ampere import async_copy
+from triton.experimental.gluon.language.nvidia.hopper import tma
+
+@gluon.jit
+def add(a, b, smem, bar):
+    async_copy.async_copy_global_to_shared(smem, a + gl.arange(0, 8))
+    tma.async_copy_global_to_shared(b, [0], bar, smem)
+"""
+    kinds = [p.kind for p in kernel_of(tmp_path, source).params]
+    assert kinds == [POINTER, DESCRIPTOR, UNKNOWN, UNKNOWN]
+
+
+def test_what_is_computed_with_in_a_kernel_that_is_launched_is_a_scalar(tmp_path: Path) -> None:
     record = read(
         tmp_path, "x_ptr, n, BLOCK: tl.constexpr", "tl.store(x_ptr, n)", "add[(1,)](x, 1)"
     )
@@ -121,9 +273,15 @@ DOCUMENTED = (
     ("an empty docstring and a comment", '# Adds.\n@triton.jit\ndef add(x):\n    """ """\n    pass', "Adds."),
     ("a comment above the decorator", "# Adds\n# twice.\n@triton.jit\ndef add(x):\n    pass", "Adds\ntwice."),
     ("a comment above, apart", "# Adds.\n\n@triton.jit\ndef add(x):\n    pass", None),
-    ("a comment that leads the body", "def add(x):\n    # Adds\n    # twice.\n    pass", "Adds\ntwice."),
+    ("a comment that leads the body", "def add(x):\n    # Adds\n    # twice.\n    pass", None),
     ("a comment behind code", "def add(x):\n    y = 1\n    # not this", None),
-    ("comments between parameters", "def add(\n    x,  # the input\n    n,\n    m=1,  # how many\n):\n    pass", "x: the input\nm: how many"),
+    ("comments between parameters", "def add(\n    x,  # the input\n    n,\n    m=1,  # how many\n):\n    pass", None),
+    ("a comment with a note behind it", "# Adds.  # noqa: E501\n@triton.jit\ndef add(x):\n    pass", "Adds."),
+    ("a cell's mark", "# %%\n# ------\n@triton.jit\ndef add(x):\n    pass", None),
+    ("code that was commented out", '# @triton.autotune(\n#     configs=[triton.Config({"N": 1})],\n#     key=["n"],\n# )\n@triton.jit\ndef add(x):\n    pass', None),
+    ("a call that was commented out", "# tl.store(x, 1)\n@triton.jit\ndef add(x):\n    pass", None),
+    ("a formula", "# y = x + 1 for each element\n@triton.jit\ndef add(x):\n    pass", "y = x + 1 for each element"),
+    ("a note to do", "# TODO: faster\n# Adds.\n@triton.jit\ndef add(x):\n    pass", "Adds."),
     ("a rule of dashes", "# -----\n@triton.jit\ndef add(x):\n    pass", None),
     ("a note for tools", "# fmt: off\n# noqa\n@triton.jit\ndef add(x):\n    pass", None),
     ("an f-string is no docstring", "def add(x):\n    f'Adds {x}'", None),
