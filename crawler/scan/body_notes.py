@@ -41,8 +41,16 @@ _SAYS_NOTHING = frozenset("static_assert static_print device_print device_assert
 _TAKES_CONSTANTS = frozenset({"arange", "static_range"})
 _SHAPED = frozenset({"zeros", "full"})
 _OF_NUMBERS = frozenset({"range", "min", "max", "int", "float", "abs", "round", "pow"})
+_MATH = frozenset(
+    "exp exp2 log log2 sqrt rsqrt tanh sigmoid erf sin cos abs fast_expf fast_exp div_rn sqrt_rn "
+    "cdiv minimum maximum pow fma".split()
+)
 _LANGUAGE = ("triton", "tl", "gl", "tlx")
-_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+_WORDS = (type(None), str, bool)
+
+SPECIALIZES = "warp_specialize"
+"""What is given functions together with what they are to be called with."""
 
 
 class BodyNotes:
@@ -106,13 +114,15 @@ class BodyNotes:
         """Note `target op= value`."""
         if not isinstance(node.op, (ast.Add, ast.Sub)):
             self.number(node.target)
+        if not isinstance(node.op, ast.Add):
             self.number(node.value)
 
     def comparison(self, node: ast.Compare) -> None:
-        """Note what is compared in size."""
-        if all(isinstance(op, _ORDER) for op in node.ops):
-            self.number(node.left)
-            for side in node.comparators:
+        """Note what is compared with a number; with None or a word anything may be."""
+        sides = (node.left, *node.comparators)
+        words = (isinstance(s, ast.Constant) and isinstance(s.value, _WORDS) for s in sides)
+        if all(isinstance(op, _ORDER) for op in node.ops) and not any(words):
+            for side in sides:
                 self.number(side)
 
     def returned(self, node: ast.expr) -> None:
@@ -128,6 +138,8 @@ class BodyNotes:
         if not is_triton:
             self.calls.append((node, value, path))
             self.roots[id(node)] = (value, path)
+            if (path or (name,))[-1] in _MATH:
+                self._numbers_in(node, "")
             if not path or not isinstance(value, Import):
                 return
         last = path[-1] if path else (value.name or name) if isinstance(value, Import) else name
@@ -158,7 +170,7 @@ class BodyNotes:
 
     def _numbers_in(self, node: ast.Call, last: str) -> None:
         """Note the numbers that a function of the language is given."""
-        if last in _SAYS_NOTHING or last in _KEEPS:
+        if last in _SAYS_NOTHING or last in _KEEPS or last == SPECIALIZES:
             return
         args = node.args
         if last in _TAKES_CONSTANTS:
@@ -188,9 +200,10 @@ class BodyNotes:
         elif path[0].startswith("atomic_"):
             self.bases.append(node.func.value)  # type: ignore[attr-defined]
 
-    def typed(self, name: str) -> None:
-        """Note that the type of what `name` points to is asked for."""
-        self.bases.append(ast.Name(name))
+    def typed(self, name: str, path: tuple[str, ...]) -> None:
+        """Note an attribute; only addresses have a type that they point to."""
+        if path[-1] == "element_ty" and path[0] in ("dtype", "type"):
+            self.bases.append(ast.Name(name))
 
     def number(self, node: ast.expr | None) -> None:
         """Note an expression that can only be a number, or a tile of them."""
@@ -260,3 +273,19 @@ def last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def specialized_calls(node: ast.Call) -> Iterator[ast.Call]:
+    """Yield the calls that `warp_specialize` makes: of each function with the tuple beside it.
+
+    They are given as `[(f, args), ...]`, or as `args, f, args of all, [f, ...]`.
+    """
+    match node.args:
+        case [ast.Tuple() as first, function, ast.Tuple() as others, ast.List() as functions, *_]:
+            yield ast.Call(function, first.elts, [])
+            yield from (ast.Call(each, others.elts, []) for each in functions.elts)
+        case [ast.List(elts=pairs) | ast.Tuple(elts=pairs), *_]:
+            for pair in pairs:
+                match pair:
+                    case ast.Tuple(elts=[function, ast.Tuple() as given]):
+                        yield ast.Call(function, given.elts, [])

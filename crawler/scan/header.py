@@ -61,6 +61,7 @@ def signature_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence
     header = [*lines[node.lineno - 1 : body_line - 1], *([before_body] if shares_line else [])]
     margin = len(lines[node.lineno - 1]) - len(lines[node.lineno - 1].lstrip())
     end = " pass\n" if shares_line else "\n pass\n"
+    header = [line if "'" in line or '"' in line else line.partition("#")[0] for line in header]
     if not any("#" in line or "\\" in line for line in header):
         # Without comments the lines say nothing, and each costs libcst half a dozen nodes.
         return " ".join(line.strip() for line in header) + end

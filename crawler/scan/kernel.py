@@ -10,7 +10,7 @@ from typing import Any
 
 from crawler.models import Autotune, Param, ParamKind
 from crawler.scan.autotune import decorator_name, is_tuner, read_autotune, read_heuristics
-from crawler.scan.body_notes import BodyNotes
+from crawler.scan.body_notes import SPECIALIZES, BodyNotes, specialized_calls
 from crawler.scan.documentation import documentation
 from crawler.scan.facts import (
     UNKNOWN,
@@ -180,8 +180,7 @@ class _Body:
                 root, path = _dotted(node)
                 if isinstance(root, ast.Name):
                     self.use(root.id, path, (), guards, is_call=False)
-                    if path[-1] == "element_ty":
-                        self.notes.typed(root.id)
+                    self.notes.typed(root.id, path)
                     return ()
                 return ((root, guards),)
             case ast.Return():
@@ -249,7 +248,12 @@ class _Body:
     def flows(self, node: ast.Call, name: str, path: tuple[str, ...]) -> None:
         """Note where a call takes what it is given."""
         value = self.root(name)
-        if not isinstance(value, Unknown):
+        if path[-1:] == (SPECIALIZES,):
+            for call in specialized_calls(node):
+                root, inner = _dotted(call.func)
+                if isinstance(root, ast.Name):
+                    self.flows(call, root.id, inner)
+        elif not isinstance(value, Unknown):
             self.notes.call(node, name, value, path)
         elif path:
             self.notes.method(node, name, path)

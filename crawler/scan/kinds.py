@@ -59,7 +59,13 @@ class Kinds:
 
     def _final(self, at: FunctionAt, param: Param, kind: ParamKind) -> ParamKind:
         """Return the kind of a launched kernel's parameter: what it computes with is a scalar."""
-        is_number = param.name in self._numbers[at] or _STRIDE in param.name.lower()
+        autotune = self._kernels[at].facts.autotune
+        is_number = (
+            param.name in self._numbers[at]
+            or _STRIDE in param.name.lower()
+            # What configurations are chosen by is a value; tensors count by their type anyway.
+            or (autotune is not None and param.name in autotune.key)
+        )
         return ParamKind.SCALAR if kind is ParamKind.UNKNOWN and is_number else kind
 
     def _of_file(self, at: FunctionAt, one: Launched) -> dict[str, ParamKind]:

@@ -19,7 +19,7 @@ KERNEL_FIELDS = {
     "commit": "40 hex digits",
     "permalink": "where these lines stand at that commit",
     "summary": "first sentence of the docstring",
-    "docstring": "docstring, else leading comment and those beside parameters",
+    "docstring": "docstring, else the comment right above the kernel",
     "params": "list of `{name, kind, default}`; kind is `pointer`, `descriptor`, `scalar`, "
     "`constexpr` or `unknown`",
     "autotune": "null, or `{n_configs, key, configs}`; `n_configs` is null when not statically "

@@ -101,6 +101,11 @@ LAUNCHED = (
     ("a value", "n", "tl.store(x_ptr, n)", SCALAR),
     ("the end of a loop", "n", "for i in range(n):\n    pass", SCALAR),
     ("given to a function of the language", "n", "tl.exp(n)", SCALAR),
+    ("compared with a value", "n", "y = i == n", SCALAR),
+    ("compared with nothing", "n", "if n == None:\n    pass", UNKNOWN),
+    ("compared with a word", "n", 'if n == "sum":\n    pass', UNKNOWN),
+    ("taken away", "n", "i -= n", SCALAR),
+    ("given to a function of mathematics", "n", "rsqrt(x + n)", SCALAR),
     ("a stride that nothing uses", "stride_xm", "pass", SCALAR),
     ("nothing uses it", "n", "pass", UNKNOWN),
     ("only asked whether it is there", "n", "if n is not None:\n    pass", UNKNOWN),
@@ -119,7 +124,7 @@ def test_the_kind_of_a_parameter_of_a_launched_kernel(
     param: str, body: str, kind: ParamKind, tmp_path: Path
 ) -> None:
     source = (
-        f"import torch\n{IMPORTS}from triton.language import constexpr as C\nfrom elsewhere import mystery\n"
+        f"import torch\n{IMPORTS}from triton.language import constexpr as C\nfrom elsewhere import mystery, rsqrt\n"
         f"Const = tl.constexpr\n@triton.jit\ndef add(x_ptr, {param}):\n"
         + indent(body, "    ")
         + "\nadd[(1,)](x, 1)\n"
@@ -185,6 +190,45 @@ def test_kinds_flow_back_from_functions(function: str, body: str, tmp_path: Path
     kinds = [p.kind for p in found["user.py::add"].params]
     assert kinds[0] is POINTER
     assert kinds[1] in (SCALAR, UNKNOWN)
+
+
+def test_what_configurations_are_chosen_by_is_a_number(tmp_path: Path) -> None:
+    source = (
+        f"{IMPORTS}@triton.autotune(configs=[triton.Config({{}})], key=['n'])\n"
+        "@triton.jit\ndef add(x_ptr, n):\n    tl.store(x_ptr, 1)\n"
+    )
+    assert [p.kind for p in kernel_of(tmp_path, source).params] == [POINTER, SCALAR]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "gl.warp_specialize((a, n), load, (a, n), [load])",
+        "gl.warp_specialize([(load, (a, n)), (load, (a, n))], [1], [24])",
+    ],
+)
+def test_kinds_flow_back_from_warps_with_work_of_their_own(call: str, tmp_path: Path) -> None:
+    source = f"""
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+from triton.experimental.gluon.language.nvidia.hopper import tma
+
+@gluon.jit
+def load(d, m):
+    tma.async_copy_global_to_shared(d, [m * 2], 0, 0)
+
+@gluon.jit
+def add(a, n):
+    {call}
+
+add[(1,)](x, 1)
+"""
+    assert [p.kind for p in kernel_of(tmp_path, source).params] == [DESCRIPTOR, SCALAR]
+
+
+def test_an_attribute_of_an_object_says_nothing_of_the_object(tmp_path: Path) -> None:
+    record = read(tmp_path, "a", "x.to(a.ptr.type.element_ty)")
+    assert record.params[0].kind is UNKNOWN
 
 
 def test_memory_that_gluon_made_is_no_descriptor(tmp_path: Path) -> None:
