@@ -131,7 +131,10 @@ class Snapshot(Protocol):
         """
 
     def read(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | ScanSkip]]:
-        """Yield the bytes of each entry, in the order asked; a lost or oversized blob is a skip."""
+        """Yield the bytes of each entry, in the order asked, or why there are none.
+
+        A `LostFile` may be had another time; any other skip is for good, such as an oversized one.
+        """
 
     def permalink(self, path: str, start_line: int, end_line: int) -> str:
         """Return the address of these lines at this commit; ends in `#L<start>-L<end>`."""
@@ -149,6 +152,11 @@ class ScanSkip:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostFile(ScanSkip):
+    """A file whose bytes could not be had now, for a reason that may pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,14 +324,18 @@ class CrawledRepo:
     """What to crawl to get it again: the SOURCE word without a version or ref."""
     status: RepoStatus
     scanner_version: str
-    """The scanner's version and, after a `+`, what else decides what it is shown; the version
-    alone is that of the scans."""
+    """The scanner's version and, after a `+`, what else decides what it is shown, or that it was
+    not shown all of it; the version alone is that of the scans."""
     commit: str | None = None
     version: str | None = None
     files_seen: int = 0
     files_parsed: int = 0
     kernels: tuple[KernelRecord, ...] = ()
     skipped: tuple[ScanSkip, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Files and folders of which nothing new is known: their kernels stay as they were.
+
+    A cell of a notebook is `path[cell]`, as in the id of its kernels."""
     scans: tuple[CachedScan, ...] = ()
     documents: tuple[Document, ...] = ()
     histories: tuple[FileHistory, ...] = ()

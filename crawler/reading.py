@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from crawler.errors import SnapshotError
 from crawler.history import Histories
 from crawler.models import (
     CachedScan,
@@ -17,6 +18,7 @@ from crawler.models import (
     DocumentKind,
     Entry,
     KnownState,
+    LostFile,
     RepoStatus,
     ScanSkip,
     Snapshot,
@@ -36,6 +38,7 @@ from crawler.scan.result import (
     Parsed,
     ScanResult,
     Unreadable,
+    Unscanned,
     decode_result,
     encode_result,
     held_back,
@@ -44,6 +47,9 @@ from crawler.snapshot.select import is_metadata, is_source
 
 MAX_DOCUMENTS = 500
 MAX_DOCUMENT_BYTES = 128 << 10
+
+_INCOMPLETE = "+incomplete"
+"""Marks what a source was read with as another scanner's: the next crawl reads it again."""
 
 _TELLING = re.compile(
     r"licen[cs]e|spdx|copyright|generated|github\.com|credit"
@@ -82,7 +88,8 @@ class _Reading:
     results: dict[str, ScanResult] = field(default_factory=dict)
     fresh: dict[str, CachedScan] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
-    unread: list[ScanSkip] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
+    """Why the content of a blob could not be had, by the key of its scan."""
     parsed: int = 0
 
     def crawled(self, so_far: CrawledRepo) -> CrawledRepo:
@@ -95,10 +102,15 @@ class _Reading:
         documents = [entry for entry in self.snapshot.entries() if is_document(entry)]
         self.read(unknown, documents=documents[:MAX_DOCUMENTS])
         self.read_held_back(entries)
+        is_incomplete = self.is_incomplete(entries)
         facts = self.facts(entries)
         kernels = kernel_records(
             self.snapshot, link_snapshot(facts, paths=[e.path for e in entries])
         )
+        skipped = (*self.snapshot.skipped, *self.skips(entries))
+        # What was not read may be what makes kernels of the functions of other files.
+        is_unsure = is_incomplete or any(isinstance(skip, LostFile) for skip in skipped)
+        kept = {skip.path for skip in skipped} | ({e.path for e in entries} if is_unsure else set())
         histories = self.histories(entries, {kernel.path for kernel in kernels})
         return replace(
             so_far,
@@ -106,7 +118,9 @@ class _Reading:
             files_seen=len(entries),
             files_parsed=self.parsed,
             kernels=kernels,
-            skipped=(*self.snapshot.skipped, *self.unread, *self.skips(entries)),
+            skipped=skipped,
+            kept=tuple(sorted(kept)),
+            scanner_version=so_far.scanner_version + (_INCOMPLETE if is_incomplete else ""),
             scans=tuple(self.fresh[key] for key in sorted(self.fresh)),
             documents=(*self.documents, *_heads(facts)),
             histories=histories.files,
@@ -126,7 +140,7 @@ class _Reading:
             result = decode_result(data)
             if result is not None:
                 self.keep(key, result, data)
-                self.parsed += 1
+                self.parsed += not isinstance(result, Unscanned)
 
     def tasks(
         self, entries: Sequence[Entry], documents: Sequence[Entry], *, gated: bool
@@ -144,8 +158,11 @@ class _Reading:
                 self.documents.append(document)
             if entry.path not in to_scan:
                 continue
-            if isinstance(data, ScanSkip):
-                self.unread.append(data)
+            if isinstance(data, LostFile):
+                self.lost[scan_key(entry)] = data.reason
+                self.results[scan_key(entry)] = Unscanned(data.reason)
+            elif isinstance(data, ScanSkip):
+                self.results[scan_key(entry)] = Unreadable(data.reason)
             elif gated and not may_hold_kernels(data):
                 result = held_back(data)
                 self.keep(scan_key(entry), result, encode_result(result))
@@ -154,7 +171,24 @@ class _Reading:
 
     def keep(self, key: str, result: ScanResult, data: bytes) -> None:
         self.results[key] = result
-        self.fresh[key] = CachedScan(blob=key, facts=data)
+        if not isinstance(result, Unscanned):
+            self.fresh[key] = CachedScan(blob=key, facts=data)
+
+    def is_incomplete(self, entries: Sequence[Entry]) -> bool:
+        """Tell whether a file is still to be read.
+
+        Raises:
+            SnapshotError: The content of none of them can be had.
+        """
+        keys = {scan_key(entry) for entry in entries}
+        if self.lost and keys == self.lost.keys():
+            reason = next(iter(self.lost.values()))
+            files = f"{len(entries):,} files" if len(entries) > 1 else "file"
+            raise SnapshotError(
+                f"{self.snapshot.repo}: nothing of its {files} can be read ({reason}); make it "
+                "whole and run again"
+            )
+        return any(isinstance(self.results.get(key), Unscanned) for key in keys)
 
     def read_held_back(self, entries: Sequence[Entry]) -> None:
         """Read what the gate held back but imports or applies a name that matters here.
@@ -189,7 +223,7 @@ class _Reading:
     def skips(self, entries: Sequence[Entry]) -> Iterator[ScanSkip]:
         for entry in entries:
             match self.results.get(scan_key(entry)):
-                case Unreadable(reason=reason):
+                case Unreadable(reason=reason) | Unscanned(reason=reason):
                     yield ScanSkip(path=entry.path, reason=reason)
                 case Parsed(facts=facts):
                     for cell, reason in facts.skipped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -94,7 +95,11 @@ def report_line(report: RepoReport) -> str:
     changes = _changes(report)
     parts += [f" ({changes})"] if changes != _changes() else []
     parts += [f", formerly {report.renamed_from}"] if report.renamed_from else []
-    parts += [f", {_count(len(report.skipped), 'file')} skipped"] if report.skipped else []
+    if report.skipped:
+        parts.append(f", {_count(len(report.skipped), 'file')} skipped")
+        reason, number = Counter(skip.reason for skip in report.skipped).most_common(1)[0]
+        parts.append(f", {number:,} of them:" if number < len(report.skipped) else ":")
+        parts.append(f" {reason}")
     return "".join(parts)
 
 

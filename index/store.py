@@ -239,7 +239,7 @@ class Store:
             run_id=run.id,
             at=_utc(run.started_at),
             is_same_scanner=known is None or scanner_of(known.scanner_version) == scanner,
-            unread=(clean_text(skip.path) for skip in crawled.skipped),
+            kept=map(clean_text, crawled.kept),
         )
         if merge.rows:
             mark_search_stale(self._con)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 import warnings
 from dataclasses import dataclass
@@ -74,13 +75,21 @@ def read_source(path: str, data: bytes) -> str | ScanSkip:
 
 
 def parse_text(path: str, text: str) -> ParsedSource | ScanSkip:
-    """Return the tree of Python source text, or a skip that says why it has none."""
+    """Return the tree of Python source text, or a skip that says why it has none.
+
+    Raises:
+        MemoryError: There is not enough of it here, which says nothing of the text.
+    """
     try:
         with warnings.catch_warnings():
             # Invalid escapes in other people's strings are not ours to report.
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-    except (RecursionError, MemoryError):
+    except (RecursionError, MemoryError) as error:
+        # Python's parser has one error for text that nests too deeply and for want of memory,
+        # and only the first says something of the text.
+        if isinstance(error, MemoryError) and is_short_of_memory():
+            raise
         return ScanSkip(path=path, reason="nested too deeply to parse")
     except (SyntaxError, ValueError) as error:
         newer = parse_newer_grammar(text)
@@ -88,6 +97,18 @@ def parse_text(path: str, text: str) -> ParsedSource | ScanSkip:
             return ScanSkip(path=path, reason=_describe(error))
         tree = newer
     return ParsedSource(tree, text.split("\n"))
+
+
+def is_short_of_memory() -> bool:
+    """Tell whether this process has come near what it may ask for, where it has such a limit."""
+    try:
+        import resource
+    except ImportError:  # not on every platform
+        return False
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    unit = 1 if sys.platform == "darwin" else 1 << 10
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return limit != resource.RLIM_INFINITY and used > limit // 4
 
 
 def parse_newer_grammar(text: str) -> ast.Module | None:

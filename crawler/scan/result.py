@@ -29,7 +29,16 @@ class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="unreadable")
     reason: str
 
 
-ScanResult = Parsed | Gated | Unreadable
+class Unscanned(msgspec.Struct, frozen=True, array_like=True, tag="unscanned"):
+    """This run has no result for the file: a limit was reached, or its bytes could not be had.
+
+    It says nothing of the bytes, so it is never cached, and the file is to be read again.
+    """
+
+    reason: str
+
+
+ScanResult = Parsed | Gated | Unreadable | Unscanned
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[ScanResult] = msgspec.json.Decoder(ScanResult)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crawler.errors import SnapshotError
 from crawler.history import Histories
-from crawler.models import Entry, ScanSkip
+from crawler.models import Entry, LostFile, ScanSkip
 from crawler.snapshot.names import line_address, readable_name
 from crawler.snapshot.select import Selection, oversize_reason, size_limit
 from crawler.snapshot.trees import blob_id, tree_id
@@ -69,11 +69,9 @@ class FolderSnapshot:
         for entry in entries:
             content = self._read_file(self._raw_paths[entry.path], entry.path)
             if isinstance(content, bytes) and blob_id(content) != entry.blob:
-                content = "changed while it was read; crawl again"
-            if isinstance(content, str):
-                yield entry, ScanSkip(path=entry.path, reason=content)
-            else:
-                yield entry, content
+                reason = "changed while it was read; crawl again"
+                content = LostFile(path=entry.path, reason=reason)
+            yield entry, content
 
     def permalink(self, path: str, start_line: int, end_line: int) -> str:
         """Return the address of these lines in this state of the folder."""
@@ -94,9 +92,9 @@ class FolderSnapshot:
                 continue
             content = self._read_file(raw_path, path)
             if path in self._raw_paths:
-                content = "a second file of this name"
-            if isinstance(content, str):
-                self._skipped.append(ScanSkip(path=path, reason=content))
+                content = ScanSkip(path=path, reason="a second file of this name")
+            if isinstance(content, ScanSkip):
+                self._skipped.append(content)
                 continue
             total += len(content)
             if total > MAX_TOTAL_BYTES:
@@ -135,12 +133,13 @@ class FolderSnapshot:
         except OSError as error:
             if not folder:
                 raise
-            self._skipped.append(ScanSkip(path=readable_name(folder), reason=_reason(error)))
+            path = readable_name(folder) + "/"
+            self._skipped.append(LostFile(path=path, reason=_reason(error)))
             return ()
         # A virtual environment under any name holds installed packages, not the project's own.
         return () if any(item.name == b"pyvenv.cfg" for item in items) else items
 
-    def _read_file(self, raw_path: bytes, path: str) -> bytes | str:
+    def _read_file(self, raw_path: bytes, path: str) -> bytes | ScanSkip:
         """Return the content of a regular file, or why it cannot be read."""
         try:
             # Without O_NOFOLLOW and O_NONBLOCK, a file swapped for a link or a pipe since it was
@@ -150,13 +149,14 @@ class FolderSnapshot:
             with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
                 state = os.fstat(descriptor)
                 if not stat.S_ISREG(state.st_mode):
-                    return "no regular file any more"
+                    return LostFile(path=path, reason="no regular file any more")
                 if reason := oversize_reason(path, state.st_size):
-                    return reason
+                    return ScanSkip(path=path, reason=reason)
                 content = file.read(size_limit(path) + 1)
         except OSError as error:
-            return _reason(error)
-        return oversize_reason(path, len(content)) or content
+            return LostFile(path=path, reason=_reason(error))
+        reason = oversize_reason(path, len(content))
+        return content if reason is None else ScanSkip(path=path, reason=reason)
 
 
 def open_folder(path: Path, repo: str, *, selected: Selection | None = None) -> FolderSnapshot:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crawler.errors import SnapshotError
 from crawler.history import FileHistory
-from crawler.models import Entry, ScanSkip
+from crawler.models import Entry, LostFile, ScanSkip
 from crawler.snapshot.git_command import GitProcess, run_git, start_git
 from crawler.snapshot.git_history import read_histories
 from crawler.snapshot.select import oversize_reason
@@ -72,9 +72,9 @@ class BorrowedObjects:
             if done == len(waiting):
                 return
             damaged, *waiting = waiting[done:]
-            yield damaged, ScanSkip(path=damaged.path, reason="git cannot unpack its content")
+            yield damaged, LostFile(path=damaged.path, reason="git cannot unpack its content")
         for entry in waiting:
-            yield entry, ScanSkip(path=entry.path, reason="not read, too much before it is damaged")
+            yield entry, LostFile(path=entry.path, reason="not read, too much before it is damaged")
 
     def read_histories(self, commit: str, files: Mapping[bytes, Entry]) -> tuple[FileHistory, ...]:
         """Return the histories, up to `commit`, of these files of it, by their raw paths."""
@@ -104,32 +104,35 @@ class BorrowedObjects:
             self._git_dir, "cat-file", "--batch", lines=asked, objects=self._objects
         ) as git:
             for entry, reason in zip(entries, reasons, strict=True):
-                content = reason or _read_blob(git, entry)
+                content = (
+                    _read_blob(git, entry)
+                    if reason is None
+                    else ScanSkip(path=entry.path, reason=reason)
+                )
                 if content is None:
                     return
-                if isinstance(content, str):
-                    yield entry, ScanSkip(path=entry.path, reason=content)
-                else:
-                    yield entry, content
+                yield entry, content
 
 
-def _read_blob(git: GitProcess, entry: Entry) -> bytes | str | None:
+def _read_blob(git: GitProcess, entry: Entry) -> bytes | ScanSkip | None:
     """Return the next object of `cat-file --batch`, why it is left out, or None if git died."""
     header = git.readline().split()
     if header[1:] == [b"missing"]:
-        return "its content is missing here (a partial clone?)"
+        return LostFile(path=entry.path, reason="its content is missing here (a partial clone?)")
     if len(header) != 3:
         return None
     size = int(header[2])
     # The listing had no size for this one; the bytes are on their way all the same.
     if reason := oversize_reason(entry.path, size):
-        return reason if _drain(git, size + 1) else None
+        skip = ScanSkip(path=entry.path, reason=reason)
+        return skip if _drain(git, size + 1) else None
     content = git.read(size + 1)[:-1]
     if len(content) < size:
         return None
     # Git trusts the index of a pack: only the content tells whether it is the blob named.
     if blob_id(content) != entry.blob:
-        return "its content does not match its id (a damaged repository)"
+        reason = "its content does not match its id (a damaged repository)"
+        return LostFile(path=entry.path, reason=reason)
     return content
 
 

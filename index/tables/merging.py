@@ -57,16 +57,16 @@ def merge_kernels(
     run_id: str,
     at: datetime,
     is_same_scanner: bool,
-    unread: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> Merge:
     """Make the kernels in `staged_kernels` the live ones of `repo`; return what that changed.
 
     A kernel that is no longer there stays, dated `at`; one that moved or was renamed keeps what
     was known of it. Where another version of the scanner looked before, only a different source
-    text counts as a change. Of files that are there but could not be read (the paths `unread`)
-    nothing new is known, so their kernels stay as they were. Needs a transaction around it.
+    text counts as a change. Of the files and folders `kept` nothing new is known, so their kernels
+    stay as they were; a notebook's cell is `path[cell]`. Needs a transaction around it.
     """
-    staging.load("unread", ({"path": path} for path in set(unread)), {"path": "VARCHAR"})
+    staging.load("kept", ({"path": path} for path in set(kept)), {"path": "VARCHAR"})
     _follow_moves(con, staging, repo)
     _classify(con, repo, CONTENT_FIELDS if is_same_scanner else ("source",))
     rows = _execute(con, _UPDATE) + _execute(con, _INSERT, at=at)
@@ -128,10 +128,21 @@ def _differs(columns: Iterable[str]) -> str:
     return f"row({old}) IS DISTINCT FROM row({new})"
 
 
-_VANISHED = """
+# The file itself, its cell, or a folder above it, which ends in a slash.
+_IS_KEPT = """
+(
+    path IN (FROM kept)
+    OR (cell IS NOT NULL AND path || '[' || cell || ']' IN (FROM kept))
+    OR EXISTS (
+        FROM kept WHERE suffix(kept.path, '/') AND starts_with(kernel_rows.path, kept.path)
+    )
+)
+"""
+
+_VANISHED = f"""
 SELECT id, path, qualname, name, coalesce(source, '') FROM kernel_rows
 WHERE repo = $repo AND removed_at IS NULL AND id NOT IN (SELECT id FROM staged_kernels)
-    AND path NOT IN (SELECT path FROM unread)
+    AND NOT {_IS_KEPT}
 """
 
 _APPEARED = """
@@ -154,7 +165,7 @@ LEFT JOIN moved AS m ON m.id = s.id
 UNION ALL
 SELECT id, NULL, '{Change.REMOVED}' FROM kernel_rows
 WHERE repo = $repo AND removed_at IS NULL AND id NOT IN (SELECT id FROM staged_kernels)
-    AND path NOT IN (SELECT path FROM unread)
+    AND NOT {_IS_KEPT}
 """
 
 _UPDATE = f"""

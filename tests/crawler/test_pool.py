@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 
-from crawler.pool import BATCH_BYTES, BATCH_FILES, ScanPool, ScanTask, batches_of, default_jobs
+from crawler.pool import (
+    BATCH_BYTES,
+    BATCH_FILES,
+    ScanPool,
+    ScanStoppedError,
+    ScanTask,
+    batches_of,
+    default_jobs,
+)
 from crawler.scan import scan_file
-from crawler.scan.result import Parsed, ScanResult, Unreadable, decode_result, to_result
+from crawler.scan.result import Parsed, ScanResult, Unscanned, decode_result, to_result
 
 ADD = b"import triton\n\n@triton.jit\ndef add(x):\n    pass\n"
 KILLER = b"import triton\ntype X = int\nx = " + b"[']', " * 20_000 + b"1" + b"]" * 20_000
@@ -51,7 +61,7 @@ def test_a_file_that_kills_its_process_costs_itself_alone() -> None:
     with ScanPool(2) as pool:
         found = scanned(pool, tasks)
         after = scanned(pool, [task("c", ADD)])
-    assert found.pop("killer") == Unreadable("crashed the parser")
+    assert found.pop("killer") == Unscanned("crashed the parser")
     assert {key: type(result) for key, result in {**found, **after}.items()} == {
         "a": Parsed,
         "b": Parsed,
@@ -60,10 +70,51 @@ def test_a_file_that_kills_its_process_costs_itself_alone() -> None:
 
 
 def test_a_file_that_takes_too_long_costs_itself_alone() -> None:
-    with ScanPool(2, file_seconds=1) as pool:
+    with ScanPool(2, batch_seconds=0.5, file_seconds=1) as pool:
         found = scanned(pool, [task("a", ADD), task("slow", SLOW), task("b", ADD)])
-    assert found.pop("slow") == Unreadable("took longer than 1 s to scan")
+    assert found.pop("slow") == Unscanned("took longer than 1 s to scan")
     assert {key: type(result) for key, result in found.items()} == {"a": Parsed, "b": Parsed}
+
+
+def test_a_file_that_needs_too_much_memory_costs_itself_alone() -> None:
+    hungry = ADD + b"x = " + b"[0], " * (1 << 19)
+    with ScanPool(1, memory=1 << 29) as pool:
+        found = scanned(pool, [task("a", ADD), task("hungry", hungry), task("b", ADD)])
+    assert isinstance(found.pop("hungry"), Unscanned)
+    assert {key: type(result) for key, result in found.items()} == {"a": Parsed, "b": Parsed}
+
+
+def test_processes_that_are_killed_from_outside_cost_nothing() -> None:
+    with ScanPool(2) as pool:
+        for number in range(3):
+            found = scanned(pool, [task(f"{number}.{i}", ADD) for i in range(4)])
+            assert {type(result) for result in found.values()} == {Parsed}
+            for process in multiprocessing.active_children():
+                process.kill()
+                process.join()
+
+
+def test_a_pool_that_is_stopped_tells_whoever_waits() -> None:
+    """A worker in native code hears no handler of Python's, and is ended all the same."""
+    with ScanPool(1, batch_seconds=600) as pool:
+        told: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                scanned(pool, [task("slow", SLOW)])
+            except BaseException as error:
+                told.append(error)
+
+        waiting = Thread(target=wait)
+        waiting.start()
+        while not multiprocessing.active_children():
+            waiting.join(0.01)
+        pool.stop()
+        waiting.join()
+        with pytest.raises(ScanStoppedError):
+            scanned(pool, [task("a", ADD)])
+    assert [type(error) for error in told] == [ScanStoppedError]
+    assert multiprocessing.active_children() == []
 
 
 def test_a_crawl_that_is_given_up_stops_its_processes() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceKind, SourceRepo
+from crawler.pool import Scanned, ScanPool, ScanTask
 from crawler.run import crawl, scanner_version
+from crawler.scan import scan_file
+from crawler.scan.result import Unscanned, encode_result, to_result
 from tests.crawler.snapshot.conftest import MakeRepo, git
 
 ADD = "import triton\n\n@triton.jit\ndef add(x):\n    pass\n"
@@ -216,6 +219,83 @@ def test_skips_carry_their_reason_now_and_from_the_cache(make_repo: MakeRepo) ->
     git(path, "commit", "-q", "--allow-empty", "-m", "second")
     (second,) = crawled(clone(path), known=known)
     assert (second.files_parsed, second.skipped) == (0, first.skipped)
+
+
+class FailingPool(ScanPool):
+    """A pool on which every file that mentions `slow` reaches a limit."""
+
+    def scan(self, tasks: Iterable[ScanTask]) -> Iterator[Scanned]:
+        for task in tasks:
+            result = to_result(scan_file(task.path, task.data))
+            if b"slow" in task.data:
+                result = Unscanned("took longer than 4 s to scan")
+            yield task.key, encode_result(result)
+
+
+def test_what_a_limit_kept_from_being_read_is_read_by_the_next_crawl(
+    make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_repo({"add.py": ADD, "slow.py": ADD.replace("add", "slow"), "copy/slow.py": ADD})
+    (undisturbed,) = crawled(clone(path))
+    known = Memory()
+    with monkeypatch.context() as patch:
+        patch.setattr("crawler.run.ScanPool", FailingPool)
+        (first,) = crawled(clone(path), known=known)
+        (again,) = crawled(clone(path), known=known)
+    reason = "took longer than 4 s to scan"
+    assert [(skip.path, skip.reason) for skip in first.skipped] == [("slow.py", reason)]
+    assert (first.status, again.status) == (RepoStatus.UPDATED, RepoStatus.UPDATED)
+    assert len(first.scans) == 1, "what no bytes decided is not cached"
+    (healthy,) = crawled(clone(path), known=known)
+    assert (healthy.status, healthy.files_parsed) == (RepoStatus.UPDATED, 1)
+    assert healthy.kernels == undisturbed.kernels
+    (last,) = crawled(clone(path), known=known)
+    assert last.status is RepoStatus.UNCHANGED
+
+
+def test_a_lost_blob_is_a_skip_at_every_path_and_read_once_it_is_there(
+    make_repo: MakeRepo,
+) -> None:
+    known, path = Memory(), make_repo({"a.py": MUL, "b/c.py": MUL, "good.py": ADD})
+    blob = git(path, "rev-parse", "HEAD:a.py")
+    loose = path / ".git/objects" / blob[:2] / blob[2:]
+    content = loose.read_bytes()
+    loose.unlink()
+    (first,) = crawled(clone(path), known=known)
+    assert [skip.path for skip in first.skipped] == ["a.py", "b/c.py"]
+    assert {"a.py", "b/c.py"} <= set(first.kept)
+    loose.write_bytes(content)
+    (second,) = crawled(clone(path), known=known)
+    assert (second.status, names(second)) == (RepoStatus.UPDATED, ["mul", "mul", "add"])
+    assert (second.skipped, second.kept) == ((), ())
+
+
+def test_a_clone_without_its_contents_is_not_done(make_repo: MakeRepo, tmp_path: Path) -> None:
+    known, full = Memory(), make_repo(FILES)
+    git(full, "config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    words = ("clone", "-q", "--bare", "--filter=blob:none", f"file://{full}", str(partial))
+    git(tmp_path, *words)
+    (first,) = crawled(clone(partial), known=known)
+    assert first.status is RepoStatus.FAILED
+    assert "nothing of its 3 files can be read (its content is missing" in (first.error or "")
+    git(partial, "fetch", "-q", "--refetch", "--no-filter", "origin")
+    (second,) = crawled(clone(partial), known=known)
+    assert (second.status, names(second)) == (RepoStatus.UPDATED, ["add", "mul"])
+
+
+def test_while_a_file_is_missing_no_kernel_of_another_counts_as_gone(make_repo: MakeRepo) -> None:
+    """The file that makes a decorator of jit decides on the kernels of all who import it."""
+    user = "from wrap import kernel\n\n@kernel\ndef add(x):\n    return x\n"
+    path = make_repo({"user.py": user, "wrap.py": "import triton\nkernel = triton.jit\n"})
+    known = Memory()
+    assert [names(repo) for repo in crawled(clone(path), known=known)] == [["add"]]
+    (path / "wrap.py").write_text("import triton\n\nkernel = triton.jit\n")
+    git(path, "commit", "-qam", "second")
+    blob = git(path, "rev-parse", "HEAD:wrap.py")
+    (path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    (second,) = crawled(clone(path), known=known)
+    assert (names(second), second.kept) == ([], ("user.py", "wrap.py"))
 
 
 def test_a_source_that_fails_does_not_stop_the_others(make_repo: MakeRepo, tmp_path: Path) -> None:

@@ -51,6 +51,22 @@ def test_runs_list_what_each_changed(crawls):
     ]
 
 
+def test_the_kernel_of_a_cell_that_no_longer_parses_stays_as_it_was(crawls):
+    def notebook(*cells: str) -> str:
+        return json.dumps({"cells": [{"cell_type": "code", "source": text} for text in cells]})
+
+    good = [kernel_file("a"), kernel_file("b")]
+    repo = crawls.server.world.add(REPO, {"n.ipynb": notebook(*good)})
+    crawls.one(REPO)
+    assert crawls.live() == [f"{REPO}:n.ipynb[0]::a", f"{REPO}:n.ipynb[1]::b"]
+    repo.push({"n.ipynb": notebook(good[0] + "def broken(:\n", good[1])})
+    report = crawls.one(REPO)
+    assert [skip.path for skip in report.skipped] == ["n.ipynb[0]"]
+    assert (report.kernels, report.removed) == (2, 0)
+    repo.push({"n.ipynb": notebook("x = 1", good[1])})
+    assert (crawls.one(REPO).removed, crawls.live()) == (1, [f"{REPO}:n.ipynb[1]::b"])
+
+
 def test_kernels_of_a_file_that_cannot_be_read_any_more_stay_as_they_were(crawls):
     repo = crawls.server.world.add(REPO, {"k.py": kernel_file("k"), "other.py": kernel_file("o")})
     crawls.one(REPO)

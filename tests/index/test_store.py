@@ -174,6 +174,24 @@ def test_a_vanished_kernel_is_dated_and_comes_back(db: Path) -> None:
     assert fourth.repos[0].added == 1
 
 
+def test_a_kernel_of_which_nothing_new_is_known_stays_as_it_was(db: Path) -> None:
+    """Its file, its cell of a notebook, or a folder above it could not be read."""
+    kept = [
+        kernel("file", path="a.py"),
+        kernel("below", path="closed/deep/b.py"),
+        kernel("cell", path="n.ipynb", cell=3),
+    ]
+    gone = [
+        kernel("other_cell", path="n.ipynb", cell=2),
+        kernel("beside", path="closed.py"),
+        kernel("longer", path="a.pyx"),
+    ]
+    save(db, crawled(*kept, *gone))
+    (report,) = save(db, crawled(kept=("a.py", "closed/", "n.ipynb[3]"))).repos
+    live = column(db, "SELECT name FROM kernels WHERE removed_at IS NULL ORDER BY name")
+    assert (live, report.removed) == (["below", "cell", "file"], 3)
+
+
 def test_an_empty_source_dates_its_kernels(db: Path) -> None:
     save(db, crawled(kernel()))
     (report,) = save(db, crawled(status=RepoStatus.EMPTY)).repos

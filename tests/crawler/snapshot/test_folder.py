@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import SnapshotError
-from crawler.models import ScanSkip
+from crawler.models import LostFile, ScanSkip
 from crawler.snapshot import folder as folder_module
 from crawler.snapshot.folder import FolderSnapshot, open_folder
 from crawler.snapshot.select import MAX_TEXT_BYTES
@@ -111,8 +111,8 @@ def test_what_may_not_be_read_is_left_out_with_the_reason(tmp_path: Path) -> Non
         with pytest.raises(SnapshotError, match="permission denied; give a readable folder"):
             open_folder(folder / "closed", "local/x")
     assert snapshot.skipped == (
-        ScanSkip(path="closed", reason="permission denied"),
-        ScanSkip(path="secret.py", reason="permission denied"),
+        LostFile(path="closed/", reason="permission denied"),
+        LostFile(path="secret.py", reason="permission denied"),
     )
 
 
