@@ -6,10 +6,8 @@ An archive is hostile until read: its members may claim, nest, repeat and inflat
 from __future__ import annotations
 
 import gzip
-import lzma
 import os
 import stat
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +19,7 @@ from crawler.errors import SnapshotError
 from crawler.models import ScanSkip
 from crawler.snapshot.names import name_fault, readable_text
 from crawler.snapshot.select import MIB, Selection, oversize_reason, size_limit
+from crawler.snapshot.tar import read_tar
 
 MAX_MEMBERS = 65_535
 """As many as a zip file can hold without the extension for huge ones."""
@@ -34,13 +33,13 @@ MAX_RATIO = 200
 FREE_BYTES = 4 * MIB
 """Below this no ratio is looked at: a small file of blanks is no harm."""
 
+_PLAIN_PACKING = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 _DAMAGE = (
     zipfile.BadZipFile,
-    tarfile.TarError,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
-    NotImplementedError,  # a way of packing that Python does not know
+    NotImplementedError,  # a feature of zip that Python does not know
     OSError,
     ValueError,
 )
@@ -88,13 +87,17 @@ def _collect(members: Iterable[_Member], selected: Selection, *, depth: int) -> 
     """Return the members to be listed, `depth` top folders left off their paths."""
     contents: dict[str, bytes] = {}
     skipped = []
-    total = 0
+    total = unpacked = 0
     for member in members:
         whole_path = readable_text(member.name)
         path = "/".join(whole_path.split("/")[depth:]) or whole_path
         if not selected(path):
             continue
         content = _read_member(member, path, contents)
+        # What cannot be used costs time all the same: members may share their packed bytes.
+        unpacked += min(member.size, size_limit(path))
+        if unpacked > MAX_UNPACKED_BYTES:
+            raise ValueError("it inflates without measure, a bomb")
         if isinstance(content, str):
             skipped.append(ScanSkip(path=path, reason=content))
             continue
@@ -126,6 +129,9 @@ def _zip_members(file: Path) -> Iterator[_Member]:
             if info.is_dir() or not is_regular:
                 continue
             fault = "encrypted" if info.flag_bits & 1 else None
+            if info.compress_type not in _PLAIN_PACKING:
+                # LZMA takes as much memory as a header names.
+                fault = "cannot be unpacked: packed in another way than wheels are"
             if info.file_size > max(FREE_BYTES, MAX_RATIO * info.compress_size):
                 fault = f"inflates more than {MAX_RATIO}-fold, a bomb"
             yield _Member(
@@ -173,21 +179,10 @@ class _BoundedGzip(gzip.GzipFile):
 def _tar_members(file: Path) -> Iterator[_Member]:
     limit = min(MAX_UNPACKED_BYTES, max(FREE_BYTES, MAX_RATIO * file.stat().st_size))
     # As a stream: nothing is unpacked twice, whatever the order of the files.
-    with (
-        _BoundedGzip(file, limit) as unzipped,
-        tarfile.open(fileobj=unzipped, mode="r|") as archive,
-    ):
-        for count, info in enumerate(archive, start=1):
+    with _BoundedGzip(file, limit) as unzipped:
+        for count, member in enumerate(read_tar(unzipped), start=1):
             if count > MAX_MEMBERS:
                 raise ValueError(f"it lists more than {MAX_MEMBERS:,} files")
-            if info.isreg() and not info.issparse():
-                yield _Member(
-                    name=info.name.removeprefix("./"),
-                    size=info.size,
-                    unpack=partial(_unpack_tar, archive, info),
-                )
-
-
-def _unpack_tar(archive: tarfile.TarFile, info: tarfile.TarInfo, limit: int) -> bytes:
-    stream = archive.extractfile(info)
-    return b"" if stream is None else stream.read(limit)
+            yield _Member(name=member.name.removeprefix("./"), size=member.size, unpack=member.read)
+        while unzipped.read(MIB):
+            pass  # the checksum of all stands at the very end

@@ -203,6 +203,27 @@ def test_too_many_members_are_refused(sdist: Path, monkeypatch: pytest.MonkeyPat
         read_archive(sdist, EVERYTHING)
 
 
+def test_what_cannot_be_used_counts_as_unpacked(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members may share their packed bytes and be damaged each: the work is bounded."""
+    make_wheel(wheel, {f"{number}.py": b"a" * 100 for number in range(5)})
+    raw = bytearray(wheel.read_bytes())
+    raw[raw.index(b"PK\1\2") + 16] ^= 1
+    wheel.write_bytes(raw)
+    assert read_archive(wheel, EVERYTHING).skipped != ()
+    monkeypatch.setattr(archive_module, "MAX_UNPACKED_BYTES", 250)
+    with pytest.raises(SnapshotError, match="inflates without measure"):
+        read_archive(wheel, EVERYTHING)
+
+
+def test_a_way_of_packing_that_takes_what_a_header_names_is_a_skip(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.py", b"a" * 100)
+    (skip,) = read_archive(wheel, EVERYTHING).skipped
+    assert skip.reason == "cannot be unpacked: packed in another way than wheels are"
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.7, 0.999])
 @pytest.mark.parametrize("kind", ["whl", "zip", "tar.gz"])
 def test_a_truncated_archive_is_one_line_of_error(tmp_path: Path, kind: str, share: float) -> None:
