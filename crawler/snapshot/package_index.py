@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
+from crawler.deadline import within
 from crawler.errors import SnapshotError, SourceError
 from crawler.snapshot.index_page import join_address, parse_page
 from crawler.snapshot.pip_settings import IndexSettings
@@ -108,19 +110,25 @@ class PackageIndex:
         The session retries until an answer begins; here it is asked for again if it breaks off.
         """
         broken: Exception | None = None
+        deadline = time.monotonic() + MAX_SECONDS
         for _ in range(_ATTEMPTS):
-            with self._open(url) as response:
-                if response.status_code == requests.codes.not_found:
-                    return None
-                if not response.ok:
-                    raise SnapshotError(f"{_show(url)} answers {_explain(response)}")
-                try:
-                    _copy(response, target, limit)
-                except requests.RequestException as error:
-                    broken = error
-                else:
-                    return response.url
+            try:
+                left = deadline - time.monotonic()
+                return within(left, lambda: self._fetch_once(url, target, limit, deadline))
+            except TimeoutError as error:
+                raise _too_slow(url) from error
+            except (requests.RequestException, HTTPError) as error:
+                broken = error
         raise SnapshotError(f"{_show(url)} breaks off in the middle; try again later") from broken
+
+    def _fetch_once(self, url: str, target: IO[bytes], limit: int, deadline: float) -> str | None:
+        with self._open(url) as response:
+            if response.status_code == requests.codes.not_found:
+                return None
+            if not response.ok:
+                raise SnapshotError(f"{_show(url)} answers {_explain(response)}")
+            _copy(response, target, limit, deadline)
+            return response.url
 
     def _open(self, url: str) -> requests.Response:
         try:
@@ -140,20 +148,29 @@ class PackageIndex:
             ) from error
 
 
-def _copy(response: requests.Response, target: IO[bytes], limit: int) -> None:
+def _copy(response: requests.Response, target: IO[bytes], limit: int, deadline: float) -> None:
     """Write the body of an answer to the target, over whatever an earlier try left there."""
     announced = response.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    length = int(announced) if announced.isdecimal() and len(announced) < 20 else None
+    if length is not None and length > limit:
         raise _too_large(response, limit)
     target.seek(0)
     target.truncate()
-    deadline = time.monotonic() + MAX_SECONDS
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    # What has come, however little: a whole chunk of a trickle could take for ever.
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         target.write(chunk)
         if target.tell() > limit:
             raise _too_large(response, limit)
         if time.monotonic() > deadline:
-            raise SnapshotError(f"{_show(response.url)} takes more than {MAX_SECONDS:.0f} seconds")
+            raise _too_slow(response.url)
+    if length is not None and target.tell() < length:
+        raise requests.ConnectionError("the body ends early")
+
+
+def _too_slow(url: str) -> SnapshotError:
+    return SnapshotError(
+        f"{_show(url)} takes more than {MAX_SECONDS:.0f} seconds; try again on a faster line"
+    )
 
 
 def _too_large(response: requests.Response, limit: int) -> TooLargeError:
