@@ -8,6 +8,9 @@ import math
 import torch
 from torch import Tensor
 
+from verified_kernels.autograd import wants_grad as wants_grad
+from verified_kernels.errors import ArgumentError, DimensionError, DtypeError, UnsupportedError
+
 FLOAT_DTYPES = frozenset({torch.float32, torch.float16, torch.bfloat16})
 # Where there is no GPU to ask: one, so that persistent programs take several turns on the few
 # rows that the interpreter can be given.
@@ -20,8 +23,8 @@ def check_float(op: str, **tensors: Tensor | None) -> None:
     """Passes when every tensor given is fp32, fp16 or bf16, all alike, on one device.
 
     Raises:
-        TypeError: a dtype is not one of the three, or two differ.
-        ValueError: two tensors lie on different devices.
+        DtypeError: a dtype is not one of the three, or two differ.
+        ArgumentError: two tensors lie on different devices.
     """
     first_name, first = "", None
     for name, tensor in tensors.items():
@@ -30,18 +33,34 @@ def check_float(op: str, **tensors: Tensor | None) -> None:
         if first is None:
             first_name, first = name, tensor
             if first.dtype not in FLOAT_DTYPES:
-                raise TypeError(
+                raise DtypeError(
                     f"{op}: {name} is {tensor.dtype}; float32, float16 or bfloat16 is needed"
                 )
         elif tensor.dtype != first.dtype:
-            raise TypeError(
+            raise DtypeError(
                 f"{op}: {name} is {tensor.dtype} and {first_name} is {first.dtype}; "
                 "convert one of them"
             )
-        elif tensor.device != first.device:
-            raise ValueError(
-                f"{op}: {name} is on {tensor.device} and {first_name} on {first.device}; "
-                "move one of them"
+    check_device(op, **tensors)
+
+
+def takes(*tensors: Tensor | None) -> bool:
+    """True when the kernels compute these dtypes; all else is PyTorch's, errors included."""
+    return all(tensor is None or tensor.dtype in FLOAT_DTYPES for tensor in tensors)
+
+
+def check_device(op: str, **tensors: Tensor | None) -> None:
+    """Passes when all tensors given lie on one device.
+
+    Raises:
+        ArgumentError: they do not.
+    """
+    given = [(name, tensor.device) for name, tensor in tensors.items() if tensor is not None]
+    first_name, first = given[0]
+    for name, device in given[1:]:
+        if device != first:
+            raise ArgumentError(
+                f"{op}: {name} is on {device} and {first_name} on {first}; move one of them"
             )
 
 
@@ -49,10 +68,12 @@ def check_no_grad(op: str, *tensors: Tensor) -> None:
     """Passes when no gradient is wanted of an op that has none.
 
     Raises:
-        ValueError: autograd records and a tensor takes a gradient, which would be lost unseen.
+        UnsupportedError: a gradient is wanted, which would be lost unseen.
     """
     if wants_grad(*tensors):
-        raise ValueError(f"{op}: has no gradient; detach the input or call it under torch.no_grad")
+        raise UnsupportedError(
+            f"{op}: has no gradient; detach the input or call it under torch.no_grad"
+        )
 
 
 def cdiv(a: int, b: int) -> int:
@@ -76,31 +97,51 @@ def normalized_dim(op: str, dim: int, ndim: int) -> int:
     """`dim` counted from the front.
 
     Raises:
-        IndexError: there is no such dimension.
+        DimensionError: there is no such dimension.
     """
     size = max(ndim, 1)
     if not -size <= dim < size:
-        raise IndexError(f"{op}: dim {dim} is out of range for a tensor of {ndim} dimensions")
+        raise DimensionError(f"{op}: dim {dim} is out of range for a tensor of {ndim} dimensions")
     return dim % size
 
 
-def check_affine(op: str, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> int:
-    """How many entries a norm over weight's dimensions spans.
+def shape_of(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    normalized_shape: tuple[int, ...] | None,
+) -> tuple[int, ...]:
+    """What a norm spans: `normalized_shape`, weight's or bias's shape, or the last dimension."""
+    if normalized_shape is not None:
+        return normalized_shape
+    given = weight if weight is not None else bias
+    return tuple(x.shape[-1:] if given is None else given.shape)
+
+
+def normalized_size(
+    op: str,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    normalized_shape: tuple[int, ...] | None,
+) -> int:
+    """How many entries a norm over `shape_of` spans.
 
     Raises:
-        ValueError: x does not end in weight's shape, or bias has another shape.
+        ArgumentError: x does not end in that shape, or weight or bias has another.
     """
-    if weight.ndim == 0 or x.shape[-weight.ndim :] != weight.shape:
-        raise ValueError(
-            f"{op}: weight has shape {tuple(weight.shape)}; x, of shape {tuple(x.shape)}, "
-            "must end in it"
+    shape = shape_of(x, weight, bias, normalized_shape)
+    if not shape or tuple(x.shape[-len(shape) :]) != shape:
+        raise ArgumentError(
+            f"{op}: the norm spans {shape}; x, of shape {tuple(x.shape)}, must end in it"
         )
-    if bias is not None and bias.shape != weight.shape:
-        raise ValueError(
-            f"{op}: bias has shape {tuple(bias.shape)} and weight {tuple(weight.shape)}; "
-            "they must be alike"
-        )
-    return weight.numel()
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tuple(tensor.shape) != shape:
+            raise ArgumentError(
+                f"{op}: {name} has shape {tuple(tensor.shape)} and the norm spans {shape}; "
+                "they must be alike"
+            )
+    return math.prod(shape)
 
 
 def as_rows(x: Tensor) -> Tensor:
@@ -108,11 +149,6 @@ def as_rows(x: Tensor) -> Tensor:
     n_cols = x.shape[-1]
     rows = x.reshape(math.prod(x.shape[:-1]), n_cols)
     return rows if n_cols <= 1 or rows.stride(1) == 1 else rows.contiguous()
-
-
-def wants_grad(*tensors: Tensor | None) -> bool:
-    """True when autograd records and one of the tensors takes a gradient."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 @functools.cache

@@ -46,7 +46,7 @@ def _forward(
 ):
     """y[i, :] = (x[i, :] - mean) * rstd * w + b for x [n_rows, n_cols] with row stride stride_xm.
 
-    w and b [n_cols], b may be None; y contiguous; rstd [n_rows] fp32, or None where no gradient is
+    w and b [n_cols] or None; y contiguous; rstd [n_rows] fp32, or None where no gradient is
     wanted; mean likewise, and None without CENTRE, which subtracts no mean. BLOCK_N spans a step.
     Grid: (n_rows,). Everything is computed in fp32.
     """
@@ -78,8 +78,9 @@ def _forward(
         x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0, eviction_policy="evict_first").to(
             tl.float32
         )
-        w = tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
-        y = (x - mean) * rstd * w
+        y = (x - mean) * rstd
+        if w_ptr is not None:
+            y *= tl.load(w_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
         if b_ptr is not None:
             y += tl.load(b_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
         tl.store(y_ptr + cols, y.to(y_ptr.dtype.element_ty), mask=cols < n_cols)
@@ -121,7 +122,9 @@ def _row_sums(
         inside = cols < n_cols
         dy = tl.load(dy_ptr + row * stride_dym + cols, mask=inside, other=0.0).to(tl.float32)
         x = tl.load(x_ptr + row * stride_xm + cols, mask=inside, other=0.0).to(tl.float32)
-        g = dy * tl.load(w_ptr + cols, mask=inside, other=0.0).to(tl.float32)
+        g = dy
+        if w_ptr is not None:
+            g *= tl.load(w_ptr + cols, mask=inside, other=0.0).to(tl.float32)
         along += g * (x - mean) * rstd
         level += g
     tl.store(along_ptr + row, tl.sum(along, axis=0) / n_cols)
@@ -149,15 +152,17 @@ def _backward_tiles(
 ):
     """Fills dx [n_rows, n_cols] from the row sums, and partials of dw and, with HAS_BIAS, db.
 
-    partials [1 or 2, programs, n_cols] are fp32, those of dw first. mean_ptr and level_ptr are
-    None where the norm subtracts no mean. BLOCK_N spans columns. Grid: (cdiv(n_cols, BLOCK_N),
-    programs); program (c, p) takes rows p, p + programs, ... of columns c.
+    partials [1 or 2, programs, n_cols] are fp32, those of dw first, or None. mean_ptr and
+    level_ptr are None where the norm subtracts no mean. BLOCK_N spans columns. Grid:
+    (cdiv(n_cols, BLOCK_N), programs); program (c, p) takes rows p, p + programs, ... of columns c.
     """
     # This program handles BLOCK_N columns of every num_programs-th row.
     program = tl.program_id(1)
     cols = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside = cols < n_cols
-    w = tl.load(w_ptr + cols, mask=inside, other=0.0).to(tl.float32)
+    w = tl.full([BLOCK_N], 1.0, tl.float32)
+    if w_ptr is not None:
+        w = tl.load(w_ptr + cols, mask=inside, other=0.0).to(tl.float32)
     dw = tl.zeros([BLOCK_N], tl.float32)
     db = tl.zeros([BLOCK_N], tl.float32)
     for index in range(program, n_rows, tl.num_programs(1)):
@@ -175,15 +180,16 @@ def _backward_tiles(
         tl.store(dx_ptr + row * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         dw += dy * normed
         db += dy
-    out = partials_ptr + program.to(tl.int64) * n_cols + cols
-    tl.store(out, dw, mask=inside)
-    if HAS_BIAS:
-        tl.store(out + tl.num_programs(1).to(tl.int64) * n_cols, db, mask=inside)
+    if partials_ptr is not None:
+        out = partials_ptr + program.to(tl.int64) * n_cols + cols
+        tl.store(out, dw, mask=inside)
+        if HAS_BIAS:
+            tl.store(out + tl.num_programs(1).to(tl.int64) * n_cols, db, mask=inside)
 
 
 def normalize_long(
     x: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     bias: Tensor | None,
     y: Tensor,
     mean: Tensor | None,
@@ -202,19 +208,20 @@ def normalize_long(
 def gradients_long(
     dy: Tensor,
     x: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     mean: Tensor | None,
     rstd: Tensor,
     dx: Tensor,
-    *,
-    has_bias: bool,
-) -> Tensor:
-    """Fills dx and gives [dw] or [dw, db] in weight's dtype; mean is None for an RMS norm."""
+    n_sums: int,
+    dtype: torch.dtype,
+) -> Tensor | None:
+    """Fills dx and gives [dw] or [dw, db], so many as `n_sums`; mean is None for an RMS norm."""
     n_rows, n_cols = x.shape
     tiles = triton.cdiv(n_cols, TILE)
     programs = min(n_rows, triton.cdiv(4 * multiprocessors(x.device), tiles))
-    shape = (2 if has_bias else 1, programs, n_cols)
-    partials = torch.empty(shape, dtype=torch.float32, device=x.device)
+    partials = None
+    if n_sums:
+        partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
     along = torch.empty(n_rows, dtype=torch.float32, device=x.device)
     level = None if mean is None else torch.empty_like(along)
     strides = dy.stride(0), x.stride(0)
@@ -234,8 +241,8 @@ def gradients_long(
         *strides,
         n_rows,
         n_cols,
-        has_bias,
+        n_sums == 2,
         TILE,
         num_warps=NUM_WARPS,
     )
-    return sum_partials(partials, weight.dtype)
+    return None if partials is None else sum_partials(partials, dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from verified_kernels.errors import ArgumentError, UnsupportedError
 from verified_kernels.ops import activations
 from verified_kernels.ops.cross_entropy import cross_entropy
 from verified_kernels.ops.dropout import dropout
@@ -39,54 +40,87 @@ def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
 
 
 class LayerNorm(nn.Module):
-    """`torch.nn.LayerNorm` with weight, and with bias unless told otherwise."""
+    """`torch.nn.LayerNorm`."""
+
+    weight: Tensor | None
+    bias: Tensor | None
 
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
+        elementwise_affine: bool = True,
         bias: bool = True,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        shape = _shape(normalized_shape)
+        self.normalized_shape = _shape(normalized_shape)
         self.eps = eps
-        self.weight = nn.Parameter(torch.ones(shape, device=device, dtype=dtype))
-        zeros = nn.Parameter(torch.zeros(shape, device=device, dtype=dtype)) if bias else None
-        self.register_parameter("bias", zeros)
+        self.elementwise_affine = elementwise_affine
+        made = {"device": device, "dtype": dtype}
+        weight = nn.Parameter(torch.empty(self.normalized_shape, **made))
+        zeros = nn.Parameter(torch.empty(self.normalized_shape, **made))
+        self.register_parameter("weight", weight if elementwise_affine else None)
+        self.register_parameter("bias", zeros if elementwise_affine and bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Ones for weight, zeros for bias."""
+        if self.weight is not None:
+            nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer norm of x."""
-        return layer_norm(x, self.weight, self.bias, self.eps)
+        return layer_norm(
+            x, self.weight, self.bias, self.eps, normalized_shape=self.normalized_shape
+        )
 
     def extra_repr(self) -> str:
         """What printing shows."""
-        return f"{tuple(self.weight.shape)}, eps={self.eps}, bias={self.bias is not None}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
 
 
 class RMSNorm(nn.Module):
-    """`torch.nn.RMSNorm` with weight; given a residual it returns the norm and the sum."""
+    """`torch.nn.RMSNorm`; given a residual it returns the norm and the sum."""
+
+    weight: Tensor | None
 
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
-        eps: float = 1e-6,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
         self.eps = eps
-        shape = _shape(normalized_shape)
-        self.weight = nn.Parameter(torch.ones(shape, device=device, dtype=dtype))
+        self.elementwise_affine = elementwise_affine
+        weight = nn.Parameter(torch.empty(self.normalized_shape, device=device, dtype=dtype))
+        self.register_parameter("weight", weight if elementwise_affine else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Ones for weight."""
+        if self.weight is not None:
+            nn.init.ones_(self.weight)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The RMS norm of x; with a residual that of the sum, and the sum."""
-        return rms_norm(x, self.weight, residual, self.eps)
+        return rms_norm(x, self.weight, residual, self.eps, normalized_shape=self.normalized_shape)
 
     def extra_repr(self) -> str:
         """What printing shows."""
-        return f"{tuple(self.weight.shape)}, eps={self.eps}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
 
 
 class _Gated(nn.Module):
@@ -134,28 +168,66 @@ class Softmax(nn.Module):
 class Dropout(nn.Module):
     """`torch.nn.Dropout`; its masks follow from PyTorch's random state."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise ArgumentError(f"Dropout: p is {p}; a probability between 0 and 1 is needed")
+        if inplace:
+            raise UnsupportedError("Dropout: inplace=True is not supported; leave it out")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
         """X with entries dropped while training, x itself otherwise."""
         if not self.training or self.p == 0.0:
             return x
-        seed = int(torch.randint(2**31 - 1, ()).item())
-        return dropout(x, self.p, seed)
+        return dropout(x, self.p, _fresh_seed(x))
+
+    def extra_repr(self) -> str:
+        """What printing shows."""
+        return f"p={self.p}"
+
+
+def _fresh_seed(x: Tensor) -> int | Tensor:
+    """A number; or one in x's memory where the call is traced or captured, to be replayed anew."""
+    if torch.compiler.is_compiling() or (x.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return torch.randint(2**31 - 1, (1,), device=x.device)
+    return int(torch.randint(2**31 - 1, ()).item())
 
 
 class CrossEntropyLoss(nn.Module):
-    """`torch.nn.CrossEntropyLoss` with mean reduction."""
+    """`torch.nn.CrossEntropyLoss`."""
 
-    def __init__(self, ignore_index: int = -100) -> None:
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: None = None,
+        ignore_index: int = -100,
+        reduce: None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__()
+        if size_average is not None or reduce is not None:
+            raise UnsupportedError(
+                "CrossEntropyLoss: size_average and reduce are not supported; give reduction"
+            )
+        self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The mean loss over targets not ignored."""
-        return cross_entropy(logits, target, self.ignore_index)
+        """The loss over targets not ignored."""
+        return cross_entropy(
+            logits,
+            target,
+            self.ignore_index,
+            weight=self.weight,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
 
 
 class ReLU(nn.Module):

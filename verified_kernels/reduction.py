@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from verified_kernels.errors import ArgumentError, DimensionError, DtypeError
 from verified_kernels.launch import FLOAT_DTYPES, cdiv, next_power_of_2, normalized_dim
 
 NUMBER_DTYPES = FLOAT_DTYPES | {torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64}
@@ -61,22 +62,27 @@ def check_number(op: str, x: Tensor) -> None:
     """Passes when x is fp32, fp16, bf16 or an integer tensor.
 
     Raises:
-        TypeError: it is not.
+        DtypeError: it is not.
     """
     if x.dtype not in NUMBER_DTYPES:
-        raise TypeError(
+        raise DtypeError(
             f"{op}: x is {x.dtype}; float32, float16, bfloat16 or an integer type is needed"
         )
+
+
+def hashable(dim: Dims) -> int | tuple[int, ...] | None:
+    """`dim` as a launcher can be given it: a list becomes a tuple."""
+    return dim if dim is None or isinstance(dim, int) else tuple(dim)
 
 
 def check_not_empty(op: str, view: Tensor) -> None:
     """Passes when every kept entry of [n_outer, n, n_inner] has something to be chosen from.
 
     Raises:
-        ValueError: n is zero.
+        DimensionError: n is zero.
     """
     if view.shape[1] == 0 and view.shape[0] * view.shape[2] > 0:
-        raise ValueError(f"{op}: there is no entry to choose from along a dimension of size 0")
+        raise DimensionError(f"{op}: there is no entry to choose from along a dimension of size 0")
 
 
 def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, list[int]]:
@@ -85,15 +91,15 @@ def reduced_view(op: str, x: Tensor, dim: Dims, keepdim: bool) -> tuple[Tensor, 
     A view wherever strides allow. `dim` None or empty means all dimensions, as in PyTorch.
 
     Raises:
-        IndexError: there is no such dimension.
-        ValueError: a dimension is named twice.
+        DimensionError: there is no such dimension.
+        ArgumentError: a dimension is named twice.
     """
     # Under torch.compile `dim` may be a symbol: neither `isinstance(dim, int)` nor `in` knows it.
     named = tuple(dim or range(x.ndim)) if dim is None or isinstance(dim, Sequence) else (dim,)
     found = [normalized_dim(op, d, x.ndim) for d in named]
     dims = [d for d in range(max(x.ndim, 1)) if any(d == f for f in found)]
     if len(dims) < len(found):
-        raise ValueError(f"{op}: dim {named} names a dimension twice")
+        raise ArgumentError(f"{op}: dim {named} names a dimension twice")
     if x.ndim == 0:
         return x.reshape(1, 1, 1), []
     shape = [1 if d in dims else size for d, size in enumerate(x.shape) if keepdim or d not in dims]

@@ -39,19 +39,22 @@ tanh and Phi are this project's own. Licence: MIT.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
 from verified_kernels.cases import row_cases
-from verified_kernels.launch import cdiv, check_float, wants_grad
-from verified_kernels.replay import launch
+from verified_kernels.errors import ArgumentError
+from verified_kernels.launch import cdiv, takes
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
 
 NUM_WARPS = 4
@@ -203,7 +206,9 @@ def _laid_out_as(x: Tensor, dy: Tensor) -> Tensor:
     return dy if dy.stride() == x.stride() else torch.empty_like(x).copy_(dy)
 
 
+@remembered
 def _forward(x: Tensor, op: str) -> Tensor:
+    x = _without_gaps(x)
     y = torch.empty_like(x)
     n_elements = x.numel()
     if n_elements:
@@ -214,7 +219,9 @@ def _forward(x: Tensor, op: str) -> Tensor:
     return y
 
 
+@remembered
 def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
+    x = _without_gaps(x)
     dx = torch.empty_like(x)
     dy = _laid_out_as(dx, dy)
     n_elements = x.numel()
@@ -231,30 +238,30 @@ def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
 class _Activation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, op: str) -> Tensor:
-        x = _without_gaps(x)
         ctx.save_for_backward(x)
         ctx.op = op
         return _forward(x, op)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None]:
         (x,) = ctx.saved_tensors
+        if is_differentiated_again():
+            return gradients_in_pytorch(_IN_PYTORCH[ctx.op], [x], dy)[0], None
         return _backward(x, dy, ctx.op), None
 
 
 def _activation(x: Tensor, op: str) -> Tensor:
-    check_float(op, x=x)
+    if not takes(x):
+        return _IN_PYTORCH[op](x)
     if wants_grad(x):
         return _Activation.apply(x, op)
-    return _forward(_without_gaps(x), op)
+    return _forward(x, op)
 
 
 def relu(x: Tensor) -> Tensor:
     """`max(x, 0)`, NaN kept; in x's dtype and, where x has no gaps, its strides.
 
-    Raises:
-        TypeError: x is not fp32, fp16 or bf16.
+    Other dtypes than fp32, fp16 and bf16 are left to PyTorch.
     """
     return _activation(x, "relu")
 
@@ -278,10 +285,10 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """`x * Phi(x)`, with approximate="tanh" its approximation; otherwise as `relu`.
 
     Raises:
-        ValueError: `approximate` is neither "none" nor "tanh".
+        ArgumentError: `approximate` is neither "none" nor "tanh".
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: approximate is {approximate!r}; "none" or "tanh" is needed')
+        raise ArgumentError(f'gelu: approximate is {approximate!r}; "none" or "tanh" is needed')
     return _activation(x, "gelu" if approximate == "none" else "gelu_tanh")
 
 
@@ -308,6 +315,18 @@ def silu_reference(x: Tensor) -> Tensor:
 def gelu_reference(x: Tensor, approximate: str = "none") -> Tensor:
     """`torch.nn.functional.gelu`."""
     return torch.nn.functional.gelu(x, approximate=approximate)
+
+
+_IN_PYTORCH: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "relu": relu_reference,
+        "sigmoid": sigmoid_reference,
+        "tanh": tanh_reference,
+        "silu": silu_reference,
+        "gelu": gelu_reference,
+        "gelu_tanh": functools.partial(gelu_reference, approximate="tanh"),
+    }
+)
 
 
 def _make(case: Case, draw: Draw) -> Arguments:

@@ -37,14 +37,14 @@ from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import cdiv
 from verified_kernels.ops.extrema import turned
 from verified_kernels.reduction import (
+    NUMBER_DTYPES,
     Blocks,
     check_not_empty,
-    check_number,
     plan_blocks,
     plan_combine,
     reduced_view,
 )
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -131,8 +131,8 @@ def _arg_extremum_kernel(
     tl.store(out_ptr + offsets, index, mask=stored)
 
 
+@remembered
 def _arg_extremum(op: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    check_number(op, x)
     view, shape = reduced_view(op, x, dim, keepdim)
     check_not_empty(op, view)
     n_kept = view.shape[0] * view.shape[2]
@@ -180,18 +180,21 @@ def _launch(
 def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index (int64) of the first maximum along `dim`; by default in x as one long row.
 
-    A NaN is greater than everything.
+    A NaN is greater than everything. Other dtypes than fp32, fp16, bf16 and integers are left to
+    PyTorch.
 
     Raises:
-        TypeError: x is not fp32, fp16, bf16 or an integer tensor.
-        IndexError: x has no such dimension.
-        ValueError: nothing is there to choose from.
+        DimensionError: x has no such dimension, or nothing is there to choose from.
     """
+    if x.dtype not in NUMBER_DTYPES:
+        return argmax_reference(x, dim, keepdim)
     return _arg_extremum("argmax", x, dim, keepdim)
 
 
 def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first minimum, or of the first NaN, along `dim`; otherwise as `argmax`."""
+    if x.dtype not in NUMBER_DTYPES:
+        return argmin_reference(x, dim, keepdim)
     return _arg_extremum("argmin", x, dim, keepdim)
 
 

@@ -36,8 +36,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verified_kernels.launch import as_rows, check_float, next_power_of_2, wants_grad
-from verified_kernels.replay import launch
+from verified_kernels.autocast import result_dtype
+from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
+from verified_kernels.errors import ArgumentError
+from verified_kernels.launch import as_rows, check_device, next_power_of_2, takes
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -180,12 +183,35 @@ def backward_config(n_cols: int) -> tuple[int, int]:
     return block_n, max(block_n // 512, 1)
 
 
-def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean loss in x's dtype, the rows' log-sum-exp, and how many rows count."""
+def _rows_of(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits as [n_rows, n_cols], and target as [n_rows]; copies only if they must be.
+
+    Raises:
+        ArgumentError: the shapes do not fit, there are no classes, or the devices differ.
+    """
+    check_device("cross_entropy", logits=logits, target=target)
+    class_dim = 0 if logits.ndim == 1 else 1
+    expected = logits.shape[:class_dim] + logits.shape[class_dim + 1 :]
+    if logits.ndim == 0 or target.shape != expected:
+        raise ArgumentError(
+            f"cross_entropy: target has shape {tuple(target.shape)}; logits of shape "
+            f"{tuple(logits.shape)} need {tuple(expected)}"
+        )
+    if logits.shape[class_dim] == 0:
+        raise ArgumentError("cross_entropy: logits have no classes")
+    return as_rows(logits.movedim(class_dim, -1)), target.reshape(-1).contiguous()
+
+
+@remembered
+def _mean_loss(
+    logits: Tensor, target: Tensor, ignore_index: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean loss in `dtype`, the rows' log-sum-exp, and how many rows count."""
+    x, target = _rows_of(logits, target)
     n_rows, n_cols = x.shape
     loss = torch.empty(n_rows, dtype=torch.float32, device=x.device)
     lse = torch.empty_like(loss)
-    mean = torch.empty((), dtype=x.dtype, device=x.device)
+    mean = torch.empty((), dtype=dtype, device=x.device)
     count = torch.empty((), dtype=torch.float32, device=x.device)
     if n_rows:
         block_k, block_l, num_warps = forward_config(n_cols)
@@ -205,68 +231,88 @@ def _forward_pass(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor,
     return mean, lse, count
 
 
+@remembered
+def _gradient(
+    logits: Tensor, target: Tensor, lse: Tensor, count: Tensor, dloss: Tensor, ignore_index: int
+) -> Tensor:
+    """The gradient of the logits, at their shape."""
+    x, target = _rows_of(logits, target)
+    n_rows, n_cols = x.shape
+    dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+    if dx.numel():
+        block_n, num_warps = backward_config(n_cols)
+        launch(_backward, (n_rows * triton.cdiv(n_cols, block_n),))(
+            x,
+            target,
+            lse,
+            dloss,
+            count,
+            dx,
+            x.stride(0),
+            n_cols,
+            ignore_index,
+            block_n,
+            num_warps=num_warps,
+        )
+    class_dim = 0 if logits.ndim == 1 else 1
+    return dx.view(logits.movedim(class_dim, -1).shape).movedim(-1, class_dim)
+
+
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        mean, lse, count = _forward_pass(x, target, ignore_index)
-        ctx.save_for_backward(x, target, lse, count)
+    def forward(
+        ctx: Any, logits: Tensor, target: Tensor, ignore_index: int, dtype: torch.dtype
+    ) -> Tensor:
+        mean, lse, count = _mean_loss(logits, target, ignore_index, dtype)
+        ctx.save_for_backward(logits, target, lse, count)
         ctx.ignore_index = ignore_index
         return mean
 
     @staticmethod
-    def backward(ctx: Any, dloss: Tensor) -> tuple[Tensor, None, None]:
-        x, target, lse, count = ctx.saved_tensors
-        n_rows, n_cols = x.shape
-        dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
-        if dx.numel():
-            block_n, num_warps = backward_config(n_cols)
-            launch(_backward, (n_rows * triton.cdiv(n_cols, block_n),))(
-                x,
-                target,
-                lse,
-                dloss,
-                count,
-                dx,
-                x.stride(0),
-                n_cols,
-                ctx.ignore_index,
-                block_n,
-                num_warps=num_warps,
+    def backward(ctx: Any, dloss: Tensor) -> tuple[Tensor | None, None, None, None]:
+        logits, target, lse, count = ctx.saved_tensors
+        if is_differentiated_again():
+            (dx,) = gradients_in_pytorch(
+                lambda x: _eager(x, target, ctx.ignore_index), [logits], dloss
             )
-        return dx, None, None
+            return dx, None, None, None
+        dx = _gradient(logits, target, lse, count, dloss, ctx.ignore_index)
+        return dx, None, None, None
 
 
-def cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
-    """The mean cross entropy over rows not ignored, a scalar in logits' dtype; differentiable once.
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    *,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The mean cross entropy over rows not ignored, in logits' dtype, under autocast in PyTorch's.
 
     logits [C], [N, C] or [N, C, d1, ...] and int64 target of the same shape without C, as in
-    PyTorch. A target outside [0, C) that is not `ignore_index` makes the result NaN.
+    PyTorch. A target outside [0, C) that is not `ignore_index` makes the result NaN. PyTorch
+    computes what the kernel does not: other dtypes, probabilities as targets, weights of classes,
+    label smoothing, other reductions.
 
     Raises:
-        TypeError: logits are not fp32, fp16 or bf16, or target is not int64.
-        ValueError: the shapes do not fit, there are no classes, or the devices differ.
+        ArgumentError: the shapes do not fit, there are no classes, or the devices differ.
     """
-    check_float("cross_entropy", logits=logits)
-    if target.dtype != torch.int64:
-        raise TypeError(f"cross_entropy: target is {target.dtype}; int64 class indices are needed")
-    if target.device != logits.device:
-        raise ValueError(
-            f"cross_entropy: target is on {target.device} and logits on {logits.device}; "
-            "move one of them"
+    plain = weight is None and reduction == "mean" and label_smoothing == 0.0
+    if not plain or not takes(logits) or target.dtype is not torch.int64:
+        return torch.nn.functional.cross_entropy(
+            logits,
+            target,
+            weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
         )
-    class_dim = 0 if logits.ndim == 1 else 1
-    expected = logits.shape[:class_dim] + logits.shape[class_dim + 1 :]
-    if logits.ndim == 0 or target.shape != expected:
-        raise ValueError(
-            f"cross_entropy: target has shape {tuple(target.shape)}; logits of shape "
-            f"{tuple(logits.shape)} need {tuple(expected)}"
-        )
-    if logits.shape[class_dim] == 0:
-        raise ValueError("cross_entropy: logits have no classes")
-    rows, target = as_rows(logits.movedim(class_dim, -1)), target.reshape(-1).contiguous()
-    if wants_grad(rows):
-        return _CrossEntropy.apply(rows, target, ignore_index)
-    return _forward_pass(rows, target, ignore_index)[0]
+    dtype = result_dtype("cross_entropy", logits)
+    if wants_grad(logits):
+        return _CrossEntropy.apply(logits, target, ignore_index, dtype)
+    return _mean_loss(logits, target, ignore_index, dtype)[0]
 
 
 def cross_entropy_reference(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:

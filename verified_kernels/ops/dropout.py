@@ -20,8 +20,8 @@ other masks. Strides and dtype do not matter.
   and could not tell apart values of p closer than 2**-24.
 - Dropped entries are multiplied by zero, not replaced: NaN and infinity stay visible, as they do
   in PyTorch.
-- A seed fixes the mask. Draw a fresh seed for every call in training; a CUDA graph replays the one
-  it was captured with.
+- A seed fixes the mask. Draw a fresh seed for every call in training. A CUDA graph replays the
+  number that it was captured with; a seed in the GPU's memory may change between replays.
 
 **What bounds the speed.** Memory, by a little: in bf16 the seven rounds take most of the time that
 the bytes do, which is why no word may be wasted. An H200 reaches 0.86 of the bandwidth of a copy
@@ -40,11 +40,12 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from verified_kernels.autograd import is_differentiated_again, wants_grad
 from verified_kernels.cases import row_cases
-from verified_kernels.launch import cdiv, check_float, wants_grad
-from verified_kernels.replay import launch
+from verified_kernels.errors import ArgumentError
+from verified_kernels.launch import cdiv, check_device, check_float
+from verified_kernels.replay import Varying, launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 NUM_WARPS = 4
@@ -66,16 +67,27 @@ def _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word, threshold, scale):
 
 @triton.jit(do_not_specialize=["seed", "threshold"])
 def _dropout_kernel(
-    x_ptr, y_ptr, n_elements, seed, threshold, scale, QUARTER: tl.constexpr, ROUNDS: tl.constexpr
+    x_ptr,
+    y_ptr,
+    n_elements,
+    seed_ptr,
+    seed,
+    threshold,
+    scale,
+    QUARTER: tl.constexpr,
+    ROUNDS: tl.constexpr,
 ):
     """`y = x * scale` where Philox(seed, entry) >= threshold as int32, else `x * 0`.
 
-    x_ptr, y_ptr: [n_elements] contiguous, of fp32, fp16 or bf16. QUARTER spans a quarter of a
-    program's entries. Grid: (cdiv(n_elements, 4 * QUARTER),). Computes in fp32.
+    x_ptr, y_ptr: [n_elements] contiguous, of fp32, fp16 or bf16. seed_ptr: one int64 that is read
+    in place of seed, or None. QUARTER spans a quarter of a program's entries. Grid:
+    (cdiv(n_elements, 4 * QUARTER),). Computes in fp32.
     """
     # One program instance handles 4 * QUARTER neighbouring entries, a quarter at a time.
     pid = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, QUARTER)
+    if seed_ptr is not None:
+        seed = tl.load(seed_ptr)
     word_0, word_1, word_2, word_3 = tl.randint4x(seed, pid * QUARTER + lanes, ROUNDS)
     offsets = pid * 4 * QUARTER + lanes
     _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word_0, threshold, scale)
@@ -84,7 +96,8 @@ def _dropout_kernel(
     _scale_quarter(x_ptr, y_ptr, offsets + 3 * QUARTER, n_elements, word_3, threshold, scale)
 
 
-def _dropped(x: Tensor, p: float, seed: int) -> Tensor:
+@remembered
+def _dropped(x: Tensor, p: float, seed: int | Tensor) -> Tensor:
     x = x.contiguous()
     if p == 1.0:
         return x * 0.0
@@ -95,39 +108,59 @@ def _dropped(x: Tensor, p: float, seed: int) -> Tensor:
         threshold = min(round(p * 2**32), _WORD) - 2**31
         grid = (cdiv(n_elements, 4 * QUARTER),)
         scale = 1.0 / (1.0 - p)
+        stored, given = (seed, 0) if isinstance(seed, Tensor) else (None, seed)
         launch(_dropout_kernel, grid)(
-            x, y, n_elements, seed, threshold, scale, QUARTER, ROUNDS, num_warps=NUM_WARPS
+            x, y, n_elements, stored, given, threshold, scale, QUARTER, ROUNDS, num_warps=NUM_WARPS
         )
     return y
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
-        ctx.p, ctx.seed = p, seed
+    def forward(ctx: Any, x: Tensor, p: float, seed: int | Tensor) -> Tensor:
+        # A number goes by `ctx`, a tensor by what autograd saves.
+        ctx.save_for_backward(*([seed] if isinstance(seed, Tensor) else []))
+        ctx.p, ctx.seed = p, None if isinstance(seed, Tensor) else seed
         return _dropped(x, p, seed)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return _dropped(dy, ctx.p, ctx.seed), None, None
+        seed = ctx.saved_tensors[0] if ctx.seed is None else ctx.seed
+        if is_differentiated_again():
+            # Linear in dy: its derivative is dropout with the same mask.
+            return _Dropout.apply(dy, ctx.p, seed), None, None
+        return _dropped(dy, ctx.p, seed), None, None
 
 
-def dropout(x: Tensor, p: float, seed: int) -> Tensor:
+def dropout(x: Tensor, p: float, seed: int | Tensor) -> Tensor:
     """X with each entry zeroed with probability p, the others divided by 1 - p; contiguous.
 
     The mask depends on seed and the entry's place in x alone: the same call gives the same result,
-    on every device. Differentiable once.
+    on every device. A seed may be a tensor that holds one int64, on x's device: what it holds when
+    the kernel runs counts, so a CUDA graph can be replayed with another.
+
+    float64 is computed in PyTorch's operators, with the same mask.
 
     Raises:
-        TypeError: x is not fp32, fp16 or bf16.
-        ValueError: p lies outside [0, 1], or seed outside [0, 2**63).
+        DtypeError: x is of no floating dtype.
+        ArgumentError: p lies outside [0, 1], seed outside [0, 2**63), or a tensor is no such seed.
     """
-    check_float("dropout", x=x)
+    if x.dtype is not torch.float64:
+        check_float("dropout", x=x)
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout: p is {p}; a probability between 0 and 1 is needed")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"dropout: seed is {seed}; an integer from 0 to 2**63 - 1 is needed")
+        raise ArgumentError(f"dropout: p is {p}; a probability between 0 and 1 is needed")
+    if isinstance(seed, Tensor):
+        if seed.numel() != 1 or seed.dtype is not torch.int64:
+            raise ArgumentError(
+                f"dropout: seed is {seed.dtype} of shape {tuple(seed.shape)}; one int64 is needed"
+            )
+        check_device("dropout", x=x, seed=seed)
+    elif not 0 <= seed < 2**63:
+        raise ArgumentError(f"dropout: seed is {seed}; an integer from 0 to 2**63 - 1 is needed")
+    elif not torch.compiler.is_compiling():
+        seed = Varying(seed)
+    if x.dtype is torch.float64:
+        return dropout_reference(x, p, seed)
     if wants_grad(x):
         return _Dropout.apply(x, p, seed)
     return _dropped(x, p, seed)
@@ -152,8 +185,9 @@ def _wide_product(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
     return (high + (low >> 16)) >> 16, (low + ((high & 0xFFFF) << 16)) & _WORD
 
 
-def dropout_reference(x: Tensor, p: float, seed: int) -> Tensor:
+def dropout_reference(x: Tensor, p: float, seed: int | Tensor) -> Tensor:
     """`x * keep / (1 - p)` with the mask from `philox_reference`; zero times x where p is 1."""
+    seed = int(seed)
     entry = torch.arange(x.numel(), device=x.device)
     counters = entry // (4 * QUARTER) * QUARTER + entry % QUARTER
     words = torch.stack(philox_reference(seed, counters))
@@ -165,7 +199,11 @@ def dropout_reference(x: Tensor, p: float, seed: int) -> Tensor:
 
 
 def _make(case: Case, draw: Draw) -> Arguments:
-    return {"x": draw.normal(*case.shape), "p": 0.3, "seed": 20240501, **case.params}
+    x = draw.normal(*case.shape)
+    params = {"p": 0.3, "seed": 20240501, **case.params}
+    if params.pop("seed_in_memory", False):
+        params["seed"] = torch.tensor([params["seed"]], device=x.device)
+    return {"x": x, **params}
 
 
 def _eager(x: Tensor, p: float, seed: int) -> Tensor:
@@ -203,6 +241,7 @@ SPEC = Spec(
         Case(id="nearly everything is dropped", shape=(3, 4099), params={"p": 0.999}),
         Case(id="a seed of 1", shape=(3, 129), params={"seed": 1}),
         Case(id="a seed of 63 bits", shape=(3, 129), params={"seed": 2**63 - 5}),
+        Case(id="a seed in memory", shape=(3, 129), params={"seed_in_memory": True}),
     ),
     bench=(
         Case(id="4096x1024", shape=(4096, 1024)),
@@ -235,8 +274,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="the backward draws another mask",
-            old="_dropped(dy, ctx.p, ctx.seed)",
-            new="_dropped(dy, ctx.p, ctx.seed + 1)",
+            old="_dropped(dy, ctx.p, seed)",
+            new="_dropped(dy, ctx.p, seed + 1)",
             cases=("rows of 127",),
         ),
         Mutant(

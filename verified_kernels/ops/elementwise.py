@@ -30,7 +30,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,8 +39,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, check_no_grad
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -189,9 +191,11 @@ def _strided_kernel(
 def add(x: Tensor, y: Tensor | float) -> Tensor:
     """`x + y`, broadcast, in the dtype PyTorch's promotion gives; no gradient.
 
+    Other dtypes than fp32, fp16, bf16 and integers are left to PyTorch.
+
     Raises:
-        TypeError: a dtype other than float32, float16, bfloat16 and the integers.
-        ValueError: shapes that do not broadcast, two devices, an input that wants a gradient.
+        ArgumentError: shapes that do not broadcast, or two devices.
+        UnsupportedError: an input wants a gradient.
     """
     return _elementwise("add", x, y)
 
@@ -214,9 +218,16 @@ def fma(x: Tensor, y: Tensor | float, z: Tensor | float) -> Tensor:
 def _elementwise(op: str, x: Tensor, *others: Tensor | float) -> Tensor:
     operands = [x, *(t if isinstance(t, Tensor) else _scalar(t, x) for t in others)]
     check_no_grad(op, *operands)
+    if any(t.dtype not in _DTYPES for t in operands):
+        return _IN_PYTORCH[op](x, *others)
+    return _combined(op, *operands)
+
+
+@remembered
+def _combined(op: str, *operands: Tensor) -> Tensor:
+    x = operands[0]
     if any(t.shape != x.shape or t.dtype != x.dtype or t.device != x.device for t in operands):
         return _broadcast(op, operands)
-    _check_dtypes(op, operands)
     if all(t.is_contiguous() for t in operands):
         return _launch_flat(op, operands, torch.empty_like(x))
     out = torch.empty_like(x)
@@ -236,26 +247,16 @@ def _scalar(value: float, like: Tensor) -> Tensor:
     return torch.full((), value, dtype=dtype, device=like.device)
 
 
-def _check_dtypes(op: str, operands: Sequence[Tensor]) -> None:
-    for tensor in operands:
-        if tensor.dtype not in _DTYPES:
-            raise TypeError(
-                f"{op}: {tensor.dtype} is not supported; float32, float16, bfloat16 or an integer "
-                "type is needed"
-            )
-
-
-def _broadcast(op: str, operands: list[Tensor]) -> Tensor:
+def _broadcast(op: str, operands: Sequence[Tensor]) -> Tensor:
     """The op on inputs of different shapes, dtypes or strides; the output is row-major."""
-    _check_dtypes(op, operands)
     if len({t.device for t in operands}) > 1:
         places = ", ".join(str(t.device) for t in operands)
-        raise ValueError(f"{op}: inputs are on {places}; move them to one device")
+        raise ArgumentError(f"{op}: inputs are on {places}; move them to one device")
     try:
         views = list(torch.broadcast_tensors(*operands))
     except RuntimeError:
         shapes = ", ".join(str(list(t.shape)) for t in operands)
-        raise ValueError(f"{op}: shapes {shapes} do not broadcast") from None
+        raise ArgumentError(f"{op}: shapes {shapes} do not broadcast") from None
     dtype = _promoted(operands)
     out = torch.empty(views[0].shape, dtype=dtype, device=views[0].device)
     sizes, strides = _merge_dims(views[0].shape, [view.stride() for view in views])
@@ -358,6 +359,11 @@ def mul_reference(x: Tensor, y: Tensor) -> Tensor:
 def fma_reference(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """`x * y + z`; in float64 the second rounding is far below any tolerance here."""
     return x * y + z
+
+
+_IN_PYTORCH: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
+    {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "fma": fma_reference}
+)
 
 
 def _make(case: Case, draw: Draw) -> Arguments:

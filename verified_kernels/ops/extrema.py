@@ -32,15 +32,16 @@ from torch import Tensor
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
 from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import (
+    NUMBER_DTYPES,
     Blocks,
     Dims,
     check_not_empty,
-    check_number,
+    hashable,
     plan_blocks,
     plan_combine,
     reduced_view,
 )
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import FLOATS, Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 
@@ -104,9 +105,8 @@ def _extremum_kernel(
     tl.store(out_ptrs, out.to(out_ptr.dtype.element_ty), mask=kept < n_kept)
 
 
+@remembered
 def _extremum(op: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
-    check_number(op, x)
-    check_no_grad(op, x)
     view, shape = reduced_view(op, x, dim, keepdim)
     check_not_empty(op, view)
     n_kept = view.shape[0] * view.shape[2]
@@ -146,18 +146,25 @@ def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
 def amax(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Maximum over `dim` (all dimensions by default), NaN where one is met; no gradient.
 
+    Other dtypes than fp32, fp16, bf16 and integers are left to PyTorch.
+
     Raises:
-        TypeError: x is not fp32, fp16, bf16 or an integer tensor.
-        IndexError: x has no such dimension.
-        ValueError: a dimension is named twice, nothing is left to choose from, or x wants a
-            gradient.
+        DimensionError: x has no such dimension, or nothing is left to choose from.
+        ArgumentError: a dimension is named twice.
+        UnsupportedError: x wants a gradient.
     """
-    return _extremum("amax", x, dim, keepdim)
+    check_no_grad("amax", x)
+    if x.dtype not in NUMBER_DTYPES:
+        return amax_reference(x, dim, keepdim)
+    return _extremum("amax", x, hashable(dim), keepdim)
 
 
 def amin(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Minimum over `dim`; otherwise as `amax`."""
-    return _extremum("amin", x, dim, keepdim)
+    check_no_grad("amin", x)
+    if x.dtype not in NUMBER_DTYPES:
+        return amin_reference(x, dim, keepdim)
+    return _extremum("amin", x, hashable(dim), keepdim)
 
 
 def amax_reference(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

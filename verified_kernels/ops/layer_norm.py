@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,20 +41,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autocast import result_dtype
+from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
 from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import (
     affordable_stages,
     as_rows,
-    check_affine,
-    check_float,
+    check_device,
     launch_options,
     next_power_of_2,
+    normalized_size,
     persistent_programs,
-    wants_grad,
+    shape_of,
+    takes,
 )
 from verified_kernels.long_rows import gradients_long, normalize_long
 from verified_kernels.partials import sum_partials
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
 
 LONGEST_ROW_FORWARD = 32768
@@ -65,8 +68,11 @@ LONGEST_ROW_BACKWARD_BYTES = 32768
 
 @triton.jit
 def _column_values(ptr, cols, n_cols):
-    """The entries of a weight or bias [n_cols] at `cols`, in fp32."""
-    return tl.load(ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    """The entries of a weight or bias [n_cols] at `cols`, in fp32; ones where there is none."""
+    values = tl.zeros_like(cols).to(tl.float32) + 1.0
+    if ptr is not None:
+        values = tl.load(ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)
+    return values
 
 
 @triton.jit
@@ -87,7 +93,7 @@ def _forward(
 ):
     """y[i, :] = (x[i, :] - mean) * rstd * w + b for x [n_rows, n_cols] with row stride stride_xm.
 
-    w and b [n_cols], b may be None; y contiguous; mean and rstd [n_rows] fp32, or None where no
+    w and b [n_cols] or None; y contiguous; mean and rstd [n_rows] fp32, or None where no
     gradient is wanted. BLOCK_M spans rows, BLOCK_N a whole row. Grid: (programs,), any number;
     program p takes blocks p, p + programs, ... of rows, and STAGES - 1 of them are being fetched
     ahead. Everything is computed in fp32.
@@ -144,7 +150,8 @@ def _backward(
 ):
     """Fills dx [n_rows, n_cols], and partials of dw and, with HAS_BIAS, db, in fp32.
 
-    partials [1 or 2, programs, n_cols] hold those of dw, then those of db.
+    partials [1 or 2, programs, n_cols] hold those of dw, then those of db; None where neither is
+    wanted. w may be None.
 
     dy and x by row stride, mean and rstd [n_rows] fp32. BLOCK_M spans rows, BLOCK_N a row or, with
     HALVES = 2, half a row. Grid: (HALVES, programs), any number of programs; program p takes blocks
@@ -184,11 +191,12 @@ def _backward(
         tl.store(dx_ptr + rows * n_cols + cols, dx.to(dx_ptr.dtype.element_ty), mask=inside)
         dw += dy * normed
         db += dy
-    out = partials_ptr + program.to(tl.int64) * n_cols + cols
-    tl.store(out, tl.sum(dw, axis=0)[None, :], mask=cols < n_cols)
-    if HAS_BIAS:
-        out += tl.num_programs(1).to(tl.int64) * n_cols
-        tl.store(out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
+    if partials_ptr is not None:
+        out = partials_ptr + program.to(tl.int64) * n_cols + cols
+        tl.store(out, tl.sum(dw, axis=0)[None, :], mask=cols < n_cols)
+        if HAS_BIAS:
+            out += tl.num_programs(1).to(tl.int64) * n_cols
+            tl.store(out, tl.sum(db, axis=0)[None, :], mask=cols < n_cols)
 
 
 def forward_config(n_cols: int) -> tuple[int, int, int, int, int, int | None]:
@@ -217,18 +225,30 @@ def backward_config(n_cols: int) -> tuple[int, int, int, int, int, int]:
     return 4096 // block_n, block_n, 1, 2, 3, 4
 
 
+@remembered
 def _normalize(
-    x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, save: bool
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    shape: tuple[int, ...] | None,
+    eps: float,
+    dtype: torch.dtype,
+    save: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """y, and mean and rstd [n_rows] where `save` asks for them; x is [n_rows, n_cols]."""
-    n_rows, n_cols = x.shape
-    y = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+    """y, and mean and rstd [n_rows] where `save` asks for them."""
+    n_cols = normalized_size("layer_norm", x, weight, bias, shape)
+    check_device("layer_norm", x=x, weight=weight, bias=bias)
+    n_rows = x.numel() // n_cols if n_cols else 0
+    y = torch.empty(x.shape, dtype=dtype, device=x.device)
     mean = rstd = None
     if save:
         mean = torch.empty(n_rows, dtype=torch.float32, device=x.device)
         rstd = torch.empty(n_rows, dtype=torch.float32, device=x.device)
-    if x.numel() == 0:
+    if n_rows == 0:
         return y, mean, rstd
+    x = as_rows(x.reshape(n_rows, n_cols))
+    weight = None if weight is None else weight.contiguous()
+    bias = None if bias is None else bias.contiguous()
     if n_cols > LONGEST_ROW_FORWARD:
         normalize_long(x, weight, bias, y, mean, rstd, eps, centre=True)
         return y, mean, rstd
@@ -253,22 +273,35 @@ def _normalize(
     return y, mean, rstd
 
 
+@remembered
 def _gradients(
-    dy: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor, *, has_bias: bool
-) -> tuple[Tensor, Tensor]:
-    """Gives dx [n_rows, n_cols], and dw, with a bias also db, as one tensor [1 or 2, n_cols]."""
-    n_rows, n_cols = x.shape
-    n_sums = 2 if has_bias else 1
-    dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    n_sums: int,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor | None]:
+    """The gradient of x; with 1 of `n_sums` dw, with 2 dw and db, as [n_sums, n_cols]."""
+    dx = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    n_rows = mean.numel()
     if x.numel() == 0:
-        return dx, torch.zeros((n_sums, n_cols), dtype=weight.dtype, device=x.device)
+        n_cols = math.prod(x.shape[-weight.ndim :]) if weight is not None else x.shape[-1]
+        return dx, torch.zeros((n_sums, n_cols), dtype=dtype, device=x.device) if n_sums else None
+    n_cols = x.numel() // n_rows
+    x, dy = as_rows(x.reshape(n_rows, n_cols)), as_rows(dy.reshape(n_rows, n_cols))
+    weight = None if weight is None else weight.contiguous()
     if n_cols * x.element_size() > LONGEST_ROW_BACKWARD_BYTES:
-        return dx, gradients_long(dy, x, weight, mean, rstd, dx, has_bias=has_bias)
+        return dx, gradients_long(dy, x, weight, mean, rstd, dx, n_sums, dtype)
     block_m, block_n, halves, per_multiprocessor, stages, num_warps = backward_config(n_cols)
-    tile_bytes = 2 * block_m * block_n * halves * per_multiprocessor * x.element_size()
+    itemsizes = dy.element_size() + x.element_size()
+    tile_bytes = block_m * block_n * halves * per_multiprocessor * itemsizes
     stages = affordable_stages(stages, tile_bytes, x.device)
     programs = persistent_programs(n_rows, block_m, per_multiprocessor, x.device, halves)
-    partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
+    partials = None
+    if n_sums:
+        partials = torch.empty((n_sums, programs, n_cols), dtype=torch.float32, device=x.device)
     launch(_backward, (halves, programs))(
         dy,
         x,
@@ -285,72 +318,129 @@ def _gradients(
         block_n,
         stages,
         halves,
-        has_bias,
+        n_sums == 2,
         num_warps=num_warps,
     )
-    return dx, sum_partials(partials, weight.dtype)
+    return dx, None if partials is None else sum_partials(partials, dtype)
 
 
 class _LayerNorm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, n_cols: int, eps: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        shape: tuple[int, ...] | None,
+        eps: float,
+        dtype: torch.dtype,
     ) -> Tensor:
-        rows = as_rows(x.reshape(-1, n_cols))
-        y, mean, rstd = _normalize(rows, weight, bias, eps, save=True)
-        ctx.save_for_backward(rows, weight, mean, rstd)
-        ctx.has_bias = bias is not None
-        return y.view(x.shape)
+        y, mean, rstd = _normalize(x, weight, bias, shape, eps, dtype, True)
+        ctx.save_for_backward(x, weight, bias, mean, rstd)
+        ctx.shape, ctx.eps = shape, eps
+        return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, rstd = ctx.saved_tensors
-        rows = as_rows(dy.reshape(x.shape))
-        dx, sums = _gradients(rows, x, weight, mean, rstd, has_bias=ctx.has_bias)
-        db = sums[1].view(weight.shape) if ctx.has_bias else None
-        return dx.view(dy.shape), sums[0].view(weight.shape), db, None, None
+        x, weight, bias, mean, rstd = ctx.saved_tensors
+        if is_differentiated_again():
+            return *_gradients_again(x, weight, bias, dy, ctx.shape, ctx.eps), None, None, None
+        n_sums = 2 if ctx.needs_input_grad[2] else int(ctx.needs_input_grad[1])
+        parameter = bias if weight is None else weight
+        dtype = x.dtype if parameter is None else parameter.dtype
+        dx, sums = _gradients(dy, x, weight, mean, rstd, n_sums, dtype)
+        dw = db = None
+        if weight is not None and sums is not None:
+            dw = sums[0].view(weight.shape)
+        if bias is not None and n_sums == 2 and sums is not None:
+            db = sums[1].view(bias.shape).to(bias.dtype)
+        return dx, dw, db, None, None, None
 
 
-def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """Layer norm over the last `weight.ndim` dimensions, in x's dtype; differentiable once.
+def _gradients_again(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    dy: Tensor,
+    shape: tuple[int, ...] | None,
+    eps: float,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    given = [t for t in (x, weight, bias) if t is not None]
+
+    def norm(x: Tensor, *parameters: Tensor) -> Tensor:
+        rest = iter(parameters)
+        w = None if weight is None else next(rest)
+        b = None if bias is None else next(rest)
+        return torch.nn.functional.layer_norm(x, shape_of(x, w, b, shape), w, b, eps)
+
+    found = iter(gradients_in_pytorch(norm, given, dy))
+    dx, dw, db = (None if t is None else next(found) for t in (x, weight, bias))
+    return dx, dw, db
+
+
+def layer_norm(
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *,
+    normalized_shape: Sequence[int] | None = None,
+) -> Tensor:
+    """Layer norm over the last dimensions, in x's dtype, under autocast in PyTorch's.
+
+    It spans the dimensions of `normalized_shape`, else those of weight or bias, else the last one.
+    weight and bias may be of another dtype than x. float64 is left to PyTorch.
 
     Raises:
-        TypeError: dtypes differ, or are not fp32, fp16 or bf16.
-        ValueError: x does not end in weight's shape, or bias has another.
+        ArgumentError: x does not end in that shape, weight or bias has another, or devices differ.
+        DtypeError: a dtype is no floating one, or some but not all are float64.
     """
-    check_float("layer_norm", x=x, weight=weight, bias=bias)
-    n_cols = check_affine("layer_norm", x, weight, bias)
-    weight = weight.contiguous()
-    bias = None if bias is None else bias.contiguous()
+    shape = None if normalized_shape is None else tuple(normalized_shape)
+    if not takes(x, weight, bias):
+        shape = shape_of(x, weight, bias, shape)
+        return torch.nn.functional.layer_norm(x, shape, weight, bias, eps)
+    dtype = result_dtype("layer_norm", x)
     if wants_grad(x, weight, bias):
-        return _LayerNorm.apply(x, weight, bias, n_cols, eps)
-    return _normalize(as_rows(x.reshape(-1, n_cols)), weight, bias, eps, save=False)[0].view(
-        x.shape
-    )
+        return _LayerNorm.apply(x, weight, bias, shape, eps, dtype)
+    return _normalize(x, weight, bias, shape, eps, dtype, False)[0]
 
 
 def layer_norm_reference(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    normalized_shape: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Layer norm from its definition."""
-    dims = tuple(range(-weight.ndim, 0))
+    dims = tuple(range(-len(shape_of(x, weight, bias, normalized_shape)), 0))
     centred = x - x.mean(dims, keepdim=True)
     rstd = torch.rsqrt((centred * centred).mean(dims, keepdim=True) + eps)
-    y = centred * rstd * weight
+    y = centred * rstd
+    y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
 
 def _make(case: Case, draw: Draw) -> Arguments:
     params = dict(case.params)
     shape = case.shape[params.pop("from_dim", -1) :]
-    arguments = {"x": draw.normal(*case.shape), "weight": draw.plain(*shape, mean=1.0, std=0.5)}
+    arguments = {"x": draw.normal(*case.shape)}
+    if params.pop("weight", True):
+        arguments["weight"] = draw.plain(*shape, mean=1.0, std=0.5)
     if params.pop("bias", True):
         arguments["bias"] = draw.plain(*shape)
     return {**arguments, **params}
 
 
-def _eager(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    return torch.nn.functional.layer_norm(x, weight.shape, weight, bias, eps)
+def _eager(
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    normalized_shape: tuple[int, ...] | None = None,
+) -> Tensor:
+    shape = shape_of(x, weight, bias, normalized_shape)
+    return torch.nn.functional.layer_norm(x, shape, weight, bias, eps)
 
 
 def _liger() -> Callable[..., Tensor]:
@@ -396,6 +486,14 @@ SPEC = Spec(
         Case(id="over two dimensions", shape=(5, 7, 9), params={"from_dim": -2}),
         Case(id="no bias", shape=(6, 40), params={"bias": False}),
         Case(id="no bias, long row", shape=(2, 33000), params={"bias": False, "eps": 1e-3}),
+        Case(id="no weight", shape=(6, 40), params={"weight": False}),
+        Case(id="neither weight nor bias", shape=(6, 40), params={"weight": False, "bias": False}),
+        Case(
+            id="neither weight nor bias, over two dimensions",
+            shape=(5, 7, 9),
+            params={"weight": False, "bias": False, "normalized_shape": (7, 9)},
+        ),
+        Case(id="no weight, long row", shape=(2, 33000), params={"weight": False, "eps": 1e-3}),
     ),
     bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
     mutants=(

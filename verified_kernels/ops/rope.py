@@ -42,10 +42,11 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from verified_kernels.launch import cdiv, check_float, next_power_of_2, wants_grad
-from verified_kernels.replay import launch
+from verified_kernels.autograd import is_differentiated_again, wants_grad
+from verified_kernels.errors import ArgumentError, UnsupportedError
+from verified_kernels.launch import cdiv, check_device, check_float, next_power_of_2
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -170,8 +171,10 @@ def _launch(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
     return y
 
 
+@remembered
 def _turn(x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
     """Rope, or its gradient, for any leading dimensions of x and of the angles."""
+    _check(x, cos, sin)
     if x.numel() == 0:
         return torch.empty_like(x)
     if x.stride(-1) != 1:
@@ -201,28 +204,28 @@ def _angles(angles: Tensor, lead: torch.Size, shared: bool) -> Tensor:
 
 class _Rope(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, backward: bool) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _turn(x, cos, sin, False)
+        ctx.backward = backward
+        return _turn(x, cos, sin, backward)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         cos, sin = ctx.saved_tensors
-        return _turn(dy, cos, sin, True), None, None
+        if is_differentiated_again():
+            # Linear in dy: the derivative of the turn back is the turn.
+            return _Rope.apply(dy, cos, sin, not ctx.backward), None, None, None
+        return _turn(dy, cos, sin, not ctx.backward), None, None, None
 
 
 def _check(x: Tensor, cos: Tensor, sin: Tensor) -> None:
     check_float("rope", x=x)
     check_float("rope", cos=cos, sin=sin)
-    if cos.device != x.device:
-        raise ValueError(f"rope: x is on {x.device} and cos on {cos.device}; move one of them")
-    if wants_grad(cos, sin):
-        raise ValueError("rope: cos and sin get no gradient; detach them")
+    check_device("rope", x=x, cos=cos)
     if x.ndim < 2 or x.shape[-1] % 2:
-        raise ValueError(f"rope: x is {list(x.shape)}; [..., seq, an even head_dim] is needed")
+        raise ArgumentError(f"rope: x is {list(x.shape)}; [..., seq, an even head_dim] is needed")
     if sin.shape != cos.shape:
-        raise ValueError(f"rope: cos is {list(cos.shape)} and sin {list(sin.shape)}")
+        raise ArgumentError(f"rope: cos is {list(cos.shape)} and sin {list(sin.shape)}")
     n_seq, head_dim = x.shape[-2:]
     lead = cos.shape[:-2]
     fits = 2 <= cos.ndim <= x.ndim and cos.shape[-2] == n_seq
@@ -231,26 +234,31 @@ def _check(x: Tensor, cos: Tensor, sin: Tensor) -> None:
         pairs = zip(reversed(lead), reversed(x.shape[:-2]), strict=False)
         fits = all(a in (1, b) for a, b in pairs)
     if not fits:
-        raise ValueError(
+        raise ArgumentError(
             f"rope: cos is {list(cos.shape)}; [..., {n_seq}, {head_dim} or {head_dim // 2}] is "
             f"needed beside x of {list(x.shape)}"
         )
 
 
 def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """X [..., heads, seq, head_dim] turned by its positions' angles; differentiable once in x.
+    """X [..., heads, seq, head_dim] turned by its positions' angles; differentiable in x.
 
     cos, sin: [..., seq, head_dim] or [..., seq, head_dim / 2], broadcast against x's leading
     dimensions; fp32, fp16 or bf16, not necessarily x's. The result has x's dtype and, where x has
-    no gaps, its strides.
+    no gaps, its strides. float64 is left to PyTorch's operators.
 
     Raises:
-        TypeError: a dtype is not one of the three, or cos and sin differ.
-        ValueError: head_dim is odd, shapes or devices do not fit, cos or sin wants a gradient.
+        DtypeError: a dtype is no floating one, or cos and sin differ.
+        ArgumentError: head_dim is odd, or shapes or devices do not fit.
+        UnsupportedError: cos or sin wants a gradient.
     """
-    _check(x, cos, sin)
+    if wants_grad(cos, sin):
+        raise UnsupportedError("rope: cos and sin get no gradient; detach them")
+    if x.dtype is torch.float64:
+        _check(x.detach().float(), cos.detach().float(), sin.detach().float())
+        return rope_reference(x, cos, sin)
     if wants_grad(x):
-        return _Rope.apply(x, cos, sin)
+        return _Rope.apply(x, cos, sin, False)
     return _turn(x, cos, sin, False)
 
 

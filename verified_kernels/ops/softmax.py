@@ -41,16 +41,18 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autocast import result_dtype
+from verified_kernels.autograd import is_differentiated_again, wants_grad, widened
 from verified_kernels.cases import BENCH_SHAPES, row_cases
 from verified_kernels.launch import (
+    FLOAT_DTYPES,
     as_rows,
-    check_float,
     launch_options,
     next_power_of_2,
     normalized_dim,
-    wants_grad,
+    takes,
 )
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -224,10 +226,13 @@ def _split(x: Tensor, dim: int) -> tuple[int, int, int]:
     return math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :])
 
 
-def _forward(x: Tensor, dim: int) -> Tensor:
-    y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+@remembered
+def _forward(x: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
+    y = torch.empty(x.shape, dtype=dtype, device=x.device)
+    dim = normalized_dim("softmax", dim, x.ndim)
     if x.numel() == 0:
         return y
+    x = x.reshape(1) if x.ndim == 0 else x
     n_outer, n, n_inner = _split(x, dim)
     if n_inner == 1 and n <= LONGEST_ROW_FORWARD:
         rows = as_rows(x.reshape(n_outer, n))
@@ -251,10 +256,13 @@ def _forward(x: Tensor, dim: int) -> Tensor:
     return y
 
 
-def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
-    dx = torch.empty_like(y)
+@remembered
+def _backward(y: Tensor, dy: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
+    dx = torch.empty(y.shape, dtype=dtype, device=y.device)
+    dim = normalized_dim("softmax", dim, y.ndim)
     if y.numel() == 0:
         return dx
+    y, dy = (y.reshape(1), dy.reshape(1)) if y.ndim == 0 else (y, dy)
     n_outer, n, n_inner = _split(y, dim)
     if n_inner == 1 and n <= LONGEST_ROW_BACKWARD:
         dy = as_rows(dy.reshape(n_outer, n))
@@ -280,32 +288,37 @@ def _backward(y: Tensor, dy: Tensor, dim: int) -> Tensor:
 
 class _Softmax(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        y = _forward(x, dim)
+    def forward(ctx: Any, x: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
+        y = _forward(x, dim, dtype)
         ctx.save_for_backward(y)
-        ctx.dim = dim
+        ctx.dim, ctx.dtype = dim, x.dtype
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         (y,) = ctx.saved_tensors
-        return _backward(y, dy, ctx.dim), None
+        if is_differentiated_again():
+            weighted = widened(y) * widened(dy)
+            dx = weighted - widened(y) * weighted.sum(ctx.dim, keepdim=True)
+            return dx.to(ctx.dtype), None, None
+        return _backward(y, dy, ctx.dim, ctx.dtype), None, None
 
 
-def softmax(x: Tensor, dim: int = -1) -> Tensor:
-    """Softmax of x along `dim`, in x's dtype, contiguous; differentiable once.
+def softmax(x: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
+    """Softmax of x along `dim`, contiguous; in `dtype`, else in x's, under autocast as PyTorch's.
+
+    Other dtypes than fp32, fp16 and bf16 are left to PyTorch.
 
     Raises:
-        TypeError: x is not fp32, fp16 or bf16.
-        IndexError: x has no such dimension.
+        DimensionError: x has no such dimension.
     """
-    check_float("softmax", x=x)
-    dim = normalized_dim("softmax", dim, x.ndim)
-    if x.ndim == 0:
-        return softmax(x.reshape(1)).reshape(())
+    if not takes(x) or not (dtype is None or dtype in FLOAT_DTYPES):
+        return torch.nn.functional.softmax(x, dim, dtype=dtype)
+    if dtype is None:
+        dtype = result_dtype("softmax", x)
     if wants_grad(x):
-        return _Softmax.apply(x, dim)
-    return _forward(x, dim)
+        return _Softmax.apply(x, dim, dtype)
+    return _forward(x, dim, dtype)
 
 
 def softmax_reference(x: Tensor, dim: int = -1) -> Tensor:

@@ -31,17 +31,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autocast import result_dtype
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
-from verified_kernels.launch import cdiv, check_no_grad
+from verified_kernels.launch import FLOAT_DTYPES, cdiv, check_no_grad
 from verified_kernels.reduction import (
+    NUMBER_DTYPES,
     Blocks,
     Dims,
-    check_number,
+    hashable,
     plan_blocks,
     plan_combine,
     reduced_view,
 )
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -132,18 +134,31 @@ def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     )
 
 
-def sum(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Sum over `dim` (all dimensions by default), in x's dtype; of integers in int64; no gradient.
+@remembered
+def _sum(x: Tensor, dim: Dims, keepdim: bool, dtype: torch.dtype) -> Tensor:
+    view, shape = reduced_view("sum", x, dim, keepdim)
+    return sum_view(view, dtype).view(shape)
+
+
+def sum(
+    x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Sum over `dim` (all dimensions by default), of integers in int64; no gradient.
+
+    In `dtype`, else in x's, under autocast as PyTorch's. Other dtypes than fp32, fp16, bf16 and
+    integers are left to PyTorch.
 
     Raises:
-        TypeError: x is not fp32, fp16, bf16 or an integer tensor.
-        IndexError: x has no such dimension.
-        ValueError: a dimension is named twice, or x wants a gradient.
+        DimensionError: x has no such dimension.
+        ArgumentError: a dimension is named twice.
+        UnsupportedError: x wants a gradient.
     """
-    check_number("sum", x)
     check_no_grad("sum", x)
-    view, shape = reduced_view("sum", x, dim, keepdim)
-    return sum_view(view, x.dtype if x.is_floating_point() else torch.int64).view(shape)
+    if dtype is None and x.dtype in NUMBER_DTYPES:
+        dtype = result_dtype("sum", x) if x.is_floating_point() else torch.int64
+    elif x.dtype not in FLOAT_DTYPES or dtype not in FLOAT_DTYPES:
+        return torch.sum(x, hashable(dim), keepdim, dtype=dtype)
+    return _sum(x, hashable(dim), keepdim, dtype)
 
 
 def sum_reference(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

@@ -24,20 +24,23 @@ GLU variants: Shazeer, https://arxiv.org/abs/2002.05202. Licence: MIT.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
 from verified_kernels.cases import BENCH_SHAPES, row_cases
-from verified_kernels.launch import as_rows, cdiv, check_float, next_power_of_2, wants_grad
+from verified_kernels.errors import ArgumentError
+from verified_kernels.launch import as_rows, cdiv, check_device, next_power_of_2, takes
 from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_and_slope
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -167,9 +170,12 @@ def _like(x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
+@remembered
 def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
+    check_device(_NAMES[op], gate=gate, up=up)
     y = _like(gate)
     if y.numel():
+        gate, up = (gate.reshape(1), up.reshape(1)) if gate.ndim == 0 else (gate, up)
         n_rows, n_cols, inputs, strides = _as_rows(gate, up)
         loads = 2 if y.numel() >= LARGE else 1
         block_size, blocks, even = _blocks(n_cols, y.element_size(), loads)
@@ -188,9 +194,12 @@ def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
     return y
 
 
+@remembered
 def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Tensor]:
     dgate, dup = _like(gate), _like(gate)
     if dgate.numel():
+        if gate.ndim == 0:
+            gate, up, dy = gate.reshape(1), up.reshape(1), dy.reshape(1)
         n_rows, n_cols, inputs, strides = _as_rows(gate, up, dy)
         block_size, blocks, even = _blocks(n_cols, dgate.element_size())
         launch(_backward_kernel, (n_rows * blocks,))(
@@ -217,44 +226,45 @@ class _GatedUnit(torch.autograd.Function):
         return _forward(gate, up, op)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         gate, up = ctx.saved_tensors
+        if is_differentiated_again():
+            dgate, dup = gradients_in_pytorch(_IN_PYTORCH[ctx.op], [gate, up], dy)
+            return dgate, dup, None
         return *_backward(gate, up, dy, ctx.op), None
 
 
-def _gated(name: str, gate: Tensor, up: Tensor, op: str) -> Tensor:
-    check_float(name, gate=gate, up=up)
+def _gated(gate: Tensor, up: Tensor, op: str) -> Tensor:
     if gate.shape != up.shape:
         shapes = f"gate is {list(gate.shape)} and up {list(up.shape)}"
-        raise ValueError(f"{name}: {shapes}; their shapes must be equal")
-    if gate.ndim == 0:
-        gate, up = gate.reshape(1), up.reshape(1)
-        return _gated(name, gate, up, op).reshape(())
+        raise ArgumentError(f"{_NAMES[op]}: {shapes}; their shapes must be equal")
+    if gate.dtype is not up.dtype or not takes(gate):
+        return _IN_PYTORCH[op](gate, up)
     if wants_grad(gate, up):
         return _GatedUnit.apply(gate, up, op)
     return _forward(gate, up, op)
 
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
-    """`silu(gate) * up`, in their dtype, contiguous; differentiable once.
+    """`silu(gate) * up`, in their dtype, contiguous.
+
+    Other dtypes than fp32, fp16 and bf16, and two that differ, are left to PyTorch.
 
     Raises:
-        TypeError: a dtype is not fp32, fp16 or bf16, or the two differ.
-        ValueError: shapes or devices differ.
+        ArgumentError: shapes or devices differ.
     """
-    return _gated("swiglu", gate, up, "silu")
+    return _gated(gate, up, "silu")
 
 
 def geglu(gate: Tensor, up: Tensor, approximate: str = "none") -> Tensor:
     """`gelu(gate, approximate) * up`; otherwise as `swiglu`.
 
     Raises:
-        ValueError: `approximate` is neither "none" nor "tanh".
+        ArgumentError: `approximate` is neither "none" nor "tanh".
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f'geglu: approximate is {approximate!r}; "none" or "tanh" is needed')
-    return _gated("geglu", gate, up, "gelu" if approximate == "none" else "gelu_tanh")
+        raise ArgumentError(f'geglu: approximate is {approximate!r}; "none" or "tanh" is needed')
+    return _gated(gate, up, "gelu" if approximate == "none" else "gelu_tanh")
 
 
 def swiglu_reference(gate: Tensor, up: Tensor) -> Tensor:
@@ -265,6 +275,18 @@ def swiglu_reference(gate: Tensor, up: Tensor) -> Tensor:
 def geglu_reference(gate: Tensor, up: Tensor, approximate: str = "none") -> Tensor:
     """`gelu(gate) * up`."""
     return torch.nn.functional.gelu(gate, approximate=approximate) * up
+
+
+_IN_PYTORCH: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+    {
+        "silu": swiglu_reference,
+        "gelu": geglu_reference,
+        "gelu_tanh": functools.partial(geglu_reference, approximate="tanh"),
+    }
+)
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {"silu": "swiglu", "gelu": "geglu", "gelu_tanh": "geglu"}
+)
 
 
 def _make(case: Case, draw: Draw) -> Arguments:

@@ -42,9 +42,10 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import row_cases
+from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, check_no_grad
-from verified_kernels.reduction import check_number
-from verified_kernels.replay import launch
+from verified_kernels.reduction import NUMBER_DTYPES
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -125,17 +126,24 @@ def tile_config(itemsize: int, n_elements: int) -> tuple[int, int, int]:
 def transpose(x: Tensor, method: str = "tiled") -> Tensor:
     """The last two dimensions of x exchanged, as a contiguous copy; no gradient.
 
+    Other dtypes than fp32, fp16, bf16 and integers are left to PyTorch.
+
     Raises:
-        TypeError: x is not fp32, fp16, bf16 or an integer tensor.
-        ValueError: x has fewer than two dimensions or wants a gradient, or `method` is neither
-            "tiled" nor "naive".
+        ArgumentError: x has fewer than two dimensions, or `method` is neither "tiled" nor "naive".
+        UnsupportedError: x wants a gradient.
     """
-    check_number("transpose", x)
     check_no_grad("transpose", x)
     if x.ndim < 2:
-        raise ValueError(f"transpose: x has {x.ndim} dimensions; at least two are needed")
+        raise ArgumentError(f"transpose: x has {x.ndim} dimensions; at least two are needed")
     if method not in ("tiled", "naive"):
-        raise ValueError(f'transpose: method is {method!r}; "tiled" or "naive" is needed')
+        raise ArgumentError(f'transpose: method is {method!r}; "tiled" or "naive" is needed')
+    if x.dtype not in NUMBER_DTYPES:
+        return transpose_reference(x)
+    return _transpose(x, method)
+
+
+@remembered
+def _transpose(x: Tensor, method: str) -> Tensor:
     n_rows, n_cols = x.shape[-2:]
     y = torch.empty((*x.shape[:-2], n_cols, n_rows), dtype=x.dtype, device=x.device)
     if y.numel() == 0:

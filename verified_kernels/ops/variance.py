@@ -40,17 +40,19 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.cases import reduction_bench, reduction_cases, row_cases
-from verified_kernels.launch import cdiv, check_float, check_no_grad, next_power_of_2
+from verified_kernels.errors import ArgumentError
+from verified_kernels.launch import cdiv, check_no_grad, next_power_of_2, takes
 from verified_kernels.ops.sum import sum_view
 from verified_kernels.reduction import (
     TILE,
     Blocks,
     Dims,
+    hashable,
     kept_is_contiguous,
     plan_blocks,
     reduced_view,
 )
-from verified_kernels.replay import launch
+from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
 
 # The longest row that two passes hold in registers between them.
@@ -312,16 +314,23 @@ def var(
     Welford's one pass elsewhere: x is then read once in either case. The divisor is n - correction,
     at least 0; NaN where there is no entry, or one and correction 1.
 
+    float64 is left to PyTorch.
+
     Raises:
-        TypeError: x is not fp32, fp16 or bf16.
-        IndexError: x has no such dimension.
-        ValueError: `method` is neither "two_pass" nor "welford", a dimension is named twice, or x
-            wants a gradient.
+        DimensionError: x has no such dimension.
+        ArgumentError: `method` is neither "two_pass" nor "welford", or a dimension is named twice.
+        UnsupportedError: x wants a gradient.
     """
-    check_float("var", x=x)
     check_no_grad("var", x)
     if method not in (None, "two_pass", "welford"):
-        raise ValueError(f'var: method is {method!r}; "two_pass" or "welford" is needed')
+        raise ArgumentError(f'var: method is {method!r}; "two_pass" or "welford" is needed')
+    if not takes(x):
+        return torch.var(x, hashable(dim), correction=correction, keepdim=keepdim)
+    return _var(x, hashable(dim), correction, keepdim, method)
+
+
+@remembered
+def _var(x: Tensor, dim: Dims, correction: float, keepdim: bool, method: str | None) -> Tensor:
     view, shape = reduced_view("var", x, dim, keepdim)
     if view.numel() == 0:
         return torch.full(shape, math.nan, dtype=x.dtype, device=x.device)

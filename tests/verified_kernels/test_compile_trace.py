@@ -1,0 +1,88 @@
+"""Every op and module is one graph under torch.compile: no part of it falls back to Python.
+
+Tracing needs real kernels, not the interpreter's, so it runs in a process of its own; what is
+traced is not run, since that would take a GPU.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+import verified_kernels as vk
+
+PROGRAM = """
+import json
+import torch
+import torch.utils._triton
+
+torch.utils._triton.has_triton = lambda: True  # as where there is a GPU
+import verified_kernels as vk
+from verified_kernels.check import draw_arguments
+from verified_kernels.spec import Case
+
+def traced(function, arguments):
+    kinds = []
+    class Done(Exception):
+        pass
+    def backend(graph, inputs):
+        for module in graph.modules():
+            kinds.extend(str(n.target) for n in getattr(module, "graph", graph.graph).nodes)
+        raise Done
+    torch.compiler.reset()
+    try:
+        torch.compile(function, fullgraph=True, backend=backend)(**arguments)
+    except Exception as error:
+        if not kinds:
+            return f"{type(error).__name__}: {error}"[:2000]
+    return "kernel" if any("triton_kernel_wrapper" in k for k in kinds) else "no kernel"
+
+found = {}
+for name, spec in vk.load_specs().items():
+    shape, params = (4, 64), {}
+    if name == "rope":
+        shape, params = (1, 2, 4, 64), {"angles": (4, 64), "seq_before_heads": False}
+    if name in ("add", "sub", "mul", "fma"):
+        params = {n: shape for n in ("y", "z")[: 2 if name == "fma" else 1]}
+    if name in ("sum", "amax", "amin", "argmax", "argmin", "var"):
+        params = {"dim": -1}
+    case = Case(id="small", shape=shape, params=params)
+    arguments = draw_arguments(spec, case, "bfloat16", "cpu", seed=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found[name] = traced(spec.op, arguments)
+modules = {
+    "Dropout": vk.nn.Dropout(0.5),
+    "LayerNorm": vk.nn.LayerNorm(64),
+    "LayerNorm, bare": vk.nn.LayerNorm(64, elementwise_affine=False),
+    "RMSNorm": vk.nn.RMSNorm(64),
+    "SwiGLU": vk.nn.SwiGLU(64, 64),
+}
+for name, module in modules.items():
+    found[name] = traced(lambda x: module(x), {"x": torch.randn(4, 64, requires_grad=True)})
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def traces():
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "name", [*vk.OPS, "Dropout", "LayerNorm", "LayerNorm, bare", "RMSNorm", "SwiGLU"]
+)
+def test_the_whole_of_it_is_traced(traces, name):
+    assert traces[name] == "kernel"
