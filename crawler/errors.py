@@ -9,6 +9,9 @@ class TritonIndexError(Exception):
     What the message quotes from outside, such as a path, is escaped where it cannot be shown.
     """
 
+    requests = 0
+    """How many requests to GitHub were spent before it."""
+
     def __str__(self) -> str:
         text = super().__str__()
         if text.isprintable():

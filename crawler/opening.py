@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 
-from crawler.errors import EmptySnapshotError, TritonIndexError
+from crawler.errors import EmptySnapshotError
 from crawler.models import CrawledRepo, KnownRepo, RepoStatus, SourceKind, SourceRepo
 from crawler.opened import Opened, left_for_next_run
 from crawler.pace import Pace
@@ -79,6 +79,9 @@ class Opener:
 
         `so_far` is the source as failed, `known` what earlier crawls left of it. Content that is
         unchanged is read again with `full`, if another scanner read it, or if histories are due.
+
+        Raises:
+            TritonIndexError: It cannot be opened.
         """
         if self._deadline is not None and time.monotonic() > self._deadline:
             why = "the time granted to this run is over; run again to go on from here"
@@ -94,8 +97,6 @@ class Opener:
             snapshot = open_snapshot(source)
         except EmptySnapshotError:
             return replace(so_far, status=RepoStatus.EMPTY)
-        except TritonIndexError as error:
-            return replace(so_far, error=str(error))
         so_far = replace(so_far, commit=snapshot.commit, version=snapshot.version)
         if current is not None and current.commit == snapshot.commit:
             snapshot.close()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from crawler.errors import TritonIndexError
@@ -23,9 +24,15 @@ from crawler.pool import ScanPool
 from crawler.reading import Progress, read_snapshot
 from crawler.scan import SCANNER_VERSION
 from crawler.sources import source_word
+from crawler.threads import LooseThreads
 
 FETCHERS = 4
 """Sources fetched at a time: enough to hide the network, few enough to be polite."""
+GRACE_SECONDS = 0.3
+"""How long a crawl that is given up waits for what it was doing: a person waits too."""
+
+OnFault = Callable[[str, Exception], object]
+"""Is told the source and the error of whatever goes wrong in a crawl, from any thread."""
 
 
 def crawl(
@@ -36,6 +43,7 @@ def crawl(
     full: bool = False,
     on_progress: Progress | None = None,
     on_wait: Callable[[str, float], None] = lambda why, seconds: None,
+    on_fault: OnFault = lambda source, error: None,
     cache: Path | None = None,
     pace: Pace | None = None,
 ) -> Iterator[CrawledRepo]:
@@ -47,20 +55,24 @@ def crawl(
     which repository each name stood for. `cache` is the folder for clones.
     """
     with ScanPool(jobs) as pool, Opener(cache=cache, on_wait=on_wait, pace=pace) as opener:
-        crawler = _Crawler(known, pool, opener, full=full, on_progress=on_progress)
-        threads = ThreadPoolExecutor(max_workers=FETCHERS, thread_name_prefix="crawl")
+        crawler = _Crawler(known, pool, opener, full, on_progress, on_fault)
+        threads: LooseThreads[CrawledRepo] = LooseThreads(FETCHERS, "crawl")
         waiting: deque[Future[CrawledRepo]] = deque()
         try:
             for source in _longest_unseen_first(sources, known):
-                waiting.append(threads.submit(crawler.crawl, source))
+                waiting.append(threads.submit(partial(crawler.crawl, source)))
                 # A few sources ahead of the consumer, no more: their content is in memory.
                 if len(waiting) > 2 * FETCHERS:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:
+        except BaseException:
+            # Given up: whatever is under way ends soon, or is left behind.
             opener.stop()
-            threads.shutdown(cancel_futures=True)
+            pool.stop()
+            raise
+        finally:
+            threads.stop(GRACE_SECONDS)
 
 
 def _longest_unseen_first(sources: Sequence[SourceRepo], known: KnownState) -> Iterator[SourceRepo]:
@@ -89,6 +101,7 @@ class _Crawler:
     opener: Opener
     full: bool
     on_progress: Progress | None
+    on_fault: OnFault
 
     def crawl(self, source: SourceRepo) -> CrawledRepo:
         """Return what one source gives; whatever goes wrong is a status with its reason."""
@@ -109,8 +122,10 @@ class _Crawler:
             failed = replace(failed, requests=opened.so_far.requests)
             return self.read(opened)
         except Exception as error:
-            reason = str(error) if isinstance(error, TritonIndexError) else repr(error)
-            return replace(failed, error=reason)
+            self.on_fault(source.name, error)
+            if not isinstance(error, TritonIndexError):
+                return replace(failed, error=repr(error))
+            return replace(failed, error=str(error), requests=max(failed.requests, error.requests))
 
     def read(self, opened: Opened) -> CrawledRepo:
         """Return the kernels of an opened source."""

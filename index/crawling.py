@@ -25,6 +25,9 @@ class CrawlProgress(Protocol):
     def waiting(self, why: str, seconds: float) -> None:
         """Tell that the crawl waits, why and how long; from any thread."""
 
+    def broken(self, source: str, error: Exception) -> None:
+        """Tell what went wrong with a source; from any thread."""
+
     def finished(self, report: RepoReport) -> None:
         """Tell how a source ended."""
 
@@ -55,6 +58,7 @@ def crawl_into(
         full=full,
         on_progress=progress.reading,
         on_wait=progress.waiting,
+        on_fault=progress.broken,
         cache=cache,
         pace=pace,
     )

@@ -43,6 +43,7 @@ from index.tables.bookkeeping import (
 )
 from index.tables.copies import refresh_copies
 from index.tables.enriching import enrich_stale, save_documents, save_marks
+from index.tables.forgetting import count_kernels, forget_repo
 from index.tables.histories import save_histories
 from index.tables.merging import Merge, merge_kernels
 from index.tables.renames import name_of_id, rename_repo, stored_name
@@ -66,9 +67,10 @@ class Run:
 class Store:
     """An index open for writing; answers, as `KnownState`, what earlier crawls left.
 
-    Leaving the `with` block publishes what was saved. After an error nothing is published, and
-    the sources that were saved wait beside the index for the next writer; an interruption from
-    the keyboard publishes them. Safe to use from several threads.
+    Leaving the `with` block publishes what was saved. After an error, or an interruption from the
+    keyboard, nothing is published, and the sources that were saved wait beside the index for the
+    next writer. Nor is a new index that started from a seed and to which nothing was added: it
+    would hide the seed's successors. Safe to use from several threads.
     """
 
     def __init__(self, copy: WorkingCopy, con: duckdb.DuckDBPyConnection) -> None:
@@ -76,6 +78,7 @@ class Store:
         self._con = con
         self._staging = Staging(con, copy.staging)
         self._turn = RLock()
+        self._has_news = False
 
     @classmethod
     def open_for_writing(cls, path: Path, *, seed: Path | None = None) -> Self:
@@ -104,10 +107,11 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None or issubclass(kind, KeyboardInterrupt):
+            if kind is None and (self._has_news or not self._copy.is_seeded):
                 self._publish()
         finally:
-            self._copy.close()
+            with self._turn:
+                self._copy.close()
 
     def repo(self, name: str) -> KnownRepo | None:
         """Return what is known of this repository, None if it was never seen whole.
@@ -169,11 +173,28 @@ class Store:
             if crawled.status in WHOLE:
                 save_documents(con, self._staging, crawled)
                 save_histories(con, self._staging, crawled)
+            self._has_news |= crawled.status in SEEN
             return save_report(con, self._staging, crawled, merge, run.id)
+
+    def forget(self, name: str, *, with_kernels: bool) -> tuple[str | None, int]:
+        """Take a source out, if no kernels are known of it or they may go too.
+
+        Return the name it is stored under, None if it is not known, and how many kernels it has.
+        """
+        with self._transaction() as con:
+            stored = stored_name(con, clean_text(name))
+            if stored is None:
+                return None, 0
+            kernels = count_kernels(con, stored)
+            if with_kernels or not kernels:
+                forget_repo(con, stored)
+                self._has_news = True
+            return stored, kernels
 
     def save_verifications(self, records: Sequence[Record]) -> int:
         """Store what a run of the bundled kernels found; return how many kernels bear a result."""
         with self._transaction() as con:
+            self._has_news = True
             save_verifications(con, self._staging, records, _utc(datetime.now(UTC)))
             return mark_verified(con, self._staging)
 
@@ -198,16 +219,19 @@ class Store:
     def save_wishes(self, synced: SyncedWishes) -> None:
         """Store what one sync found, or nothing of it."""
         with self._transaction() as con:
+            self._has_news = True
             save_wishes(con, self._staging, synced)
 
     def save_reply(self, repo: str, number: int, comment: Comment, at: datetime) -> None:
         """Remember the comment that answers a wish."""
         with self._transaction() as con:
+            self._has_news = True
             save_reply(con, repo, number, comment, _utc(at))
 
     def save_matches(self, matched: Iterable[MatchedWish]) -> None:
         """Store which kernels serve which wishes."""
         with self._transaction() as con:
+            self._has_news = True
             save_matches(con, self._staging, matched)
 
     def _follow_name(self, con: duckdb.DuckDBPyConnection, crawled: CrawledRepo) -> CrawledRepo:

@@ -23,6 +23,7 @@ RESERVE = 500
 PAGE = 100
 """Commits that are asked for; of a file that has more, the first stays unknown."""
 
+# Other files of the same repository would be refused too.
 _REFUSED = frozenset({403, 451})
 
 
@@ -37,8 +38,9 @@ def ask_histories(
     requests = 0
     is_cut_short = False
     for entry in entries[:FILES_A_CRAWL]:
-        is_cut_short = client.budget.is_closed()
-        if is_cut_short or not client.budget.has_more_than(RESERVE):
+        is_closed = client.budget.is_closed()
+        is_cut_short |= is_closed
+        if is_closed or not client.budget.has_more_than(RESERVE):
             break
         try:
             reply = client.get(_address(repo, commit, entry.path), parse_commits)
@@ -47,12 +49,13 @@ def ask_histories(
             is_cut_short = True
             break
         requests += reply.requests
-        is_cut_short = reply.status in _REFUSED
-        if is_cut_short:
-            break
         if reply.value:
             is_whole = len(reply.value) < PAGE
             found.append(file_history(entry.path, entry.blob, reply.value, is_whole=is_whole))
+        # No refusal is for good: what is missing now may be there once GitHub has caught up.
+        is_cut_short |= reply.value is None
+        if reply.status in _REFUSED:
+            break
     return Histories(files=tuple(found), requests=requests, is_cut_short=is_cut_short)
 
 

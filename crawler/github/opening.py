@@ -136,7 +136,8 @@ class GithubOpener:
         except EmptySnapshotError:
             pass
         except TritonIndexError as error:
-            return replace(so_far, error=str(error))
+            error.requests = so_far.requests
+            raise
         commit = snapshot.commit if snapshot is not None else None
         if is_known and commit != found.head:
             # A forced push came in between, or another repository has just taken the name.

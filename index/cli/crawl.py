@@ -56,8 +56,15 @@ def command(
 
     sources = _sources(words, listed)
     path, seed = index_to_write(settings.db, note)
-    with Store.open_for_writing(path, seed=seed) as store, crawl_progress(len(sources)) as progress:
-        report = crawl_into(store, sources, jobs=jobs, full=full, progress=progress)
+    try:
+        with (
+            Store.open_for_writing(path, seed=seed) as store,
+            crawl_progress(len(sources), debug=settings.debug) as progress,
+        ):
+            report = crawl_into(store, sources, jobs=jobs, full=full, progress=progress)
+    except KeyboardInterrupt:
+        note("sources that were finished are kept; run the same again to go on from here")
+        raise
     note(f"{summary(report)}; index: {path}")
     if style == "json":
         emit(lambda out: out.write(f"{to_json(asdict(report))}\n"))

@@ -26,14 +26,16 @@ COMMANDS = {
     "wish": "Follow which kernels people wish for.",
     "verify": "Prove the bundled kernels against PyTorch.",
     "update": "Fetch the published index and swap it in.",
+    "forget": "Take a source out of the index.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What holds for every command: the index named with `--db`, if any."""
+    """What holds for every command: the index named with `--db`, and whether errors show where."""
 
     db: Path | None = None
+    debug: bool = False
 
 
 class LateGroup(click.Group):
@@ -82,4 +84,4 @@ class LateGroup(click.Group):
 @click.pass_context
 def triton_index(ctx: click.Context, db: Path | None, debug: bool) -> None:
     """Index and search open Triton kernels."""
-    ctx.obj = Settings(db=db)
+    ctx.obj = Settings(db=db, debug=debug)

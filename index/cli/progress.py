@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from crawler.models import RepoReport
 from index.cli.output import note, say_waiting, waiting_line
 from index.crawling import CrawlProgress, report_line
-from index.plain_text import one_line
+from index.plain_text import one_line, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -21,10 +22,13 @@ Tell = Callable[[int, int | None], None]
 
 
 @contextmanager
-def crawl_progress(sources: int) -> Iterator[CrawlProgress]:
-    """Yield what a crawl of so many sources reports to; a terminal gets a bar."""
+def crawl_progress(sources: int, *, debug: bool = False) -> Iterator[CrawlProgress]:
+    """Yield what a crawl of so many sources reports to; a terminal gets a bar.
+
+    With `debug`, it shows the traceback of whatever goes wrong with a source.
+    """
     if not sys.stderr.isatty():
-        yield PlainProgress()
+        yield PlainProgress(debug=debug)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -36,7 +40,7 @@ def crawl_progress(sources: int) -> Iterator[CrawlProgress]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield BarProgress(bars, sources)
+        yield BarProgress(bars, sources, debug=debug)
 
 
 def download_progress() -> AbstractContextManager[Tell]:
@@ -78,12 +82,20 @@ def _one_bar(columns: Callable[[], Iterable[ProgressColumn]]) -> Iterator[Tell]:
 class PlainProgress:
     """A line for each source."""
 
+    def __init__(self, *, debug: bool) -> None:
+        self._debug = debug
+
     def reading(self, source: str, done: int, total: int) -> None:
         """Say nothing: files go by too fast for lines."""
 
     def waiting(self, why: str, seconds: float) -> None:
         """Say that the crawl waits."""
         say_waiting(why, seconds)
+
+    def broken(self, source: str, error: Exception) -> None:
+        """Show where, to whoever wants to know."""
+        if self._debug:
+            sys.stderr.write(_traceback(error))
 
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended."""
@@ -93,8 +105,9 @@ class PlainProgress:
 class BarProgress:
     """A bar for the sources, one for each that is being read, and a line for each that was."""
 
-    def __init__(self, bars: Progress, sources: int) -> None:
+    def __init__(self, bars: Progress, sources: int, *, debug: bool) -> None:
         self._bars = bars
+        self._debug = debug
         self._sources = bars.add_task("sources", total=sources)
         self._files: dict[str, TaskID] = {}
         self._turn = Lock()
@@ -112,6 +125,11 @@ class BarProgress:
         """Say that the crawl waits."""
         self._say(waiting_line(why, seconds))
 
+    def broken(self, source: str, error: Exception) -> None:
+        """Show where, to whoever wants to know."""
+        if self._debug:
+            self._bars.console.print(_traceback(error), markup=False, highlight=False)
+
     def finished(self, report: RepoReport) -> None:
         """Say how a source ended and move the bar of the sources."""
         self._say(report_line(report))
@@ -119,3 +137,8 @@ class BarProgress:
 
     def _say(self, line: str) -> None:
         self._bars.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _traceback(error: Exception) -> str:
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "".join(f"{printable(line)}\n" for line in lines)

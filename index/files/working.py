@@ -50,6 +50,11 @@ class WorkingCopy:
         self._lock = FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=0)
         self._con: duckdb.DuckDBPyConnection | None = None
 
+    @property
+    def is_seeded(self) -> bool:
+        """Tell whether this would be the first index in its place, begun from another."""
+        return self._seed is not None and not self.path.exists()
+
     def open(self) -> duckdb.DuckDBPyConnection:
         """Return the connection to the copy; what a killed holder left is taken up.
 

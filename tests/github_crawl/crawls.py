@@ -61,6 +61,9 @@ class Listener:
     def waiting(self, why: str, seconds: float) -> None:
         self.waits.append((why, seconds))
 
+    def broken(self, source: str, error: Exception) -> None:
+        pass
+
     def finished(self, report: RepoReport) -> None:
         self.lines.append(report_line(report))
         self.on_finished(report)

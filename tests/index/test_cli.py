@@ -577,3 +577,39 @@ def test_nothing_heavy_is_imported_before_it_is_needed(
         check=True,
     )
     assert absent & set(done.stderr.split()) == set()
+
+
+def test_a_source_that_was_typed_wrong_is_forgotten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path / "index.duckdb", capsys)
+    failed = crawled(status=RepoStatus.FAILED, name="acme/kernls", commit=None, error="not there")
+    save(cli.db, failed, crawled(kernel("softmax_kernel")))
+    assert cli("forget", "Acme/Kernls") == 0
+    assert cli.err == "forgotten: acme/kernls, 0 kernels\n"
+    assert cli("repos", "--format", "jsonl") == 0
+    assert [json.loads(line)["repo"] for line in cli.out.splitlines()] == ["acme/kernels"]
+    assert cli("forget", "acme/kernls") == 1
+    assert cli.err == "acme/kernls: no such source; `triton-index repos` lists them\n"
+
+
+def test_kernels_are_forgotten_only_when_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path / "index.duckdb", capsys)
+    save(cli.db, crawled(kernel("softmax_kernel")), crawled(kernel("gelu", repo="b/b")))
+    assert cli("forget", "acme/kernels") == 1
+    assert cli.err == "acme/kernels: 1 kernels are known of it; they go with --kernels\n"
+    assert cli("search", "softmax", "--format", "json") == 0
+    assert cli("forget", "https://github.com/acme/kernels", "--kernels") == 0
+    assert cli("search", "softmax", "--format", "json") == 1
+    assert cli("search", "gelu", "--format", "json") == 0
+
+
+def test_debug_shows_where_a_crawl_went_wrong(cli: Cli, tmp_path: Path) -> None:
+    missing = f"x/y={tmp_path / 'missing'}"
+    assert cli("crawl", missing) == 1
+    assert "Traceback" not in cli.err
+    assert cli("--debug", "crawl", missing) == 1
+    assert "Traceback (most recent call last):" in cli.err
+    assert f"SnapshotError: x/y: there is no folder {tmp_path / 'missing'}" in cli.err

@@ -90,8 +90,7 @@ def test_a_failure_costs_that_history_and_says_so(server, make_client, repo, wha
     server.script(Fault(what=what, on="*/commits*", first=2, times=None))
     found = ask(make_client(), repo, "k.py", "k.py", "k.py")
     assert found.files[0].authors == ("Ada Example",)
-    is_believed = what in (What.NOT_FOUND, What.CONFLICT)
-    assert found.is_cut_short is not is_believed
+    assert found.is_cut_short
     assert found.requests == len(server.api_log()) - 1
     assert len(found.files) == 1
 

@@ -49,6 +49,9 @@ async def f(a, /, b: int = 1, *c, d=2, **e) -> int:
     async for x in y: await z
     else: pass
     return [x async for x in y if x if not y]
+def s(*d: *tuple[A, *B]) -> None: pass
+@triton.jit
+def t(x, *d: *tuple[A, *B]): pass
 def g():
     global h, i
     nonlocal_ = 1

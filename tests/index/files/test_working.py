@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from crawler.models import RepoStatus
 from index.database import open_index
 from index.errors import StoreError
 from index.files.working import MAX_TRIES
@@ -134,12 +135,28 @@ def test_an_error_publishes_nothing_and_the_next_writer_takes_up_what_was_saved(
     assert leftovers(db) == []
 
 
-def test_an_interruption_publishes_what_was_saved(db: Path) -> None:
+def test_an_interruption_leaves_what_was_saved_to_the_next_writer(db: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Store.open_for_writing(db) as store:
         store.save(crawled(kernel()), store.begin_run())
         raise KeyboardInterrupt
+    assert not db.exists(), "whoever interrupts does not want to wait for more"
+    save(db)
     assert column(db, "SELECT repo FROM kernels") == [REPO]
-    assert column(db, "SELECT finished_at FROM runs") == [None]
+
+
+@pytest.mark.parametrize("status", [RepoStatus.FAILED, RepoStatus.GONE])
+def test_a_first_crawl_that_fails_leaves_no_index_that_hides_the_bundle(
+    db: Path, tmp_path: Path, status: RepoStatus
+) -> None:
+    seed = tmp_path / "bundled" / "seed.duckdb"
+    save(seed, crawled(kernel(repo="a/a")))
+    failed = crawled(status=status, name="b/b", commit=None, error="no network")
+    save(db, failed, seed=seed)
+    assert not db.exists()
+    save(db, crawled(kernel(repo="c/c")), seed=seed)
+    assert column(db, "SELECT repo FROM kernels ORDER BY repo") == ["a/a", "c/c"]
+    save(db, failed, seed=seed)
+    assert ("b/b", status.value) in rows(db, "SELECT name, status FROM repos")
 
 
 def test_a_copy_that_nobody_can_publish_is_not_taken_up_for_ever(
