@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crawler.models import Autotune, AutotuneConfig
-from crawler.scan.facts import Function
+from crawler.scan.facts import Function, Import
 from crawler.scan.scope import Scope
 from crawler.scan.static import FAILURES, MAX_BITS, Evaluator, NotStaticError, lookup
 from crawler.scan.written import well_formed, written
 
 MAX_CONFIGS = 64
 MAX_TEXT = 80
+MAX_KEYS_DEPTH = 6
+MAX_HELPERS = 4
 _TUNER_WORDS = ("autotune", "tuner")
 _OPTIONS = frozenset(
     {
@@ -62,8 +64,10 @@ def tunes(node: ast.expr) -> bool:
 def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
     """Return what an autotune decorator says; `scope` is where the kernel is defined."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    configs_node = keywords.get("configs") or (call.args[0] if call.args else None)
-    key_node = keywords.get("key") or (call.args[1] if len(call.args) > 1 else None)
+    # `Autotuner(kernel, names, configs, key)` makes an object of what the decorator applies.
+    args = call.args[2:] if is_tuning_object(call) else call.args
+    configs_node = keywords.get("configs") or (args[0] if args else None)
+    key_node = keywords.get("key") or (args[1] if len(args) > 1 else None)
     reader = _Reader(Evaluator())
     try:
         if configs_node is None:
@@ -75,22 +79,53 @@ def read_autotune(call: ast.Call, scope: Scope) -> Autotune:
 
 
 def read_heuristics(call: ast.Call, scope: Scope) -> tuple[str, ...]:
-    """Return the names of the parameters that a heuristics decorator sets."""
-    node = call.args[0] if call.args else None
-    node = next((k.value for k in call.keywords if k.arg == "values"), node)
-    if isinstance(node, ast.Name):
-        try:
-            bound, _ = lookup(node.id, scope)
-        except NotStaticError:
-            return (node.id,)
-        node = bound.what if isinstance(bound.what, ast.Dict) else node
-    if isinstance(node, ast.Dict):
-        return tuple(
-            well_formed(k.value)
-            for k in node.keys
-            if isinstance(k, ast.Constant) and isinstance(k.value, str)
-        )
-    return () if node is None else (written(node, MAX_TEXT),)
+    """Return the names of the parameters that a heuristics decorator sets, as far as they show."""
+    args = call.args[2:] if is_tuning_object(call) else call.args
+    node = next((k.value for k in call.keywords if k.arg == "values"), args[0] if args else None)
+    return tuple(dict.fromkeys(well_formed(key) for key in _keys(node, scope, 0)))
+
+
+def _keys(node: ast.expr | None, scope: Scope, depth: int) -> Iterator[str]:
+    """Yield the keys of a table, through names, spreads and functions that only return one."""
+    if depth > MAX_KEYS_DEPTH:
+        return
+    match node:
+        case ast.Dict():
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is None:
+                    yield from _keys(value, scope, depth + 1)
+                elif isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value
+        case ast.DictComp(
+            key=ast.Name(id=key),
+            generators=[ast.comprehension(target=ast.Name(id=each), iter=names, ifs=[])],
+        ) if key == each:
+            yield from _strings(names, scope)
+        case ast.BinOp(op=ast.BitOr()):
+            yield from _keys(node.left, scope, depth + 1)
+            yield from _keys(node.right, scope, depth + 1)
+        case ast.Call(func=ast.Name(id="dict")):
+            for arg in node.args:
+                yield from _keys(arg, scope, depth + 1)
+            yield from (k.arg for k in node.keywords if k.arg is not None)
+        case ast.Name() | ast.Call(func=ast.Name()):
+            name = node.id if isinstance(node, ast.Name) else node.func.id  # type: ignore[attr-defined]
+            try:
+                bound, owner = lookup(name, scope)
+            except NotStaticError:
+                return
+            if isinstance(node, ast.Name) and isinstance(bound.what, ast.expr):
+                yield from _keys(bound.what, owner, depth + 1)
+            elif isinstance(node, ast.Call) and isinstance(bound.what, Function):
+                function, inner = scope.module.functions[bound.what.index]
+                last = function.body[-1] if isinstance(function, ast.FunctionDef) else None
+                if isinstance(last, ast.Return):
+                    yield from _keys(last.value, inner, depth + 1)
+
+
+def is_tuning_object(call: ast.Call) -> bool:
+    """Tell whether a call makes a tuner or heuristics of a kernel itself, as decorators do."""
+    return decorator_name(call.func).rpartition(".")[2] in ("Autotuner", "Heuristics")
 
 
 def decorator_name(node: ast.expr) -> str:
@@ -245,6 +280,8 @@ class _Reader:
         """Return one config; what is not a literal is kept as source text."""
         if not isinstance(node, ast.Call):
             return AutotuneConfig()
+        if not self.makes_config(node, scope):
+            return self.helped(node, scope, env)
         kwargs: list[tuple[str, Literal]] = []
         options: list[tuple[str, Literal]] = []
         first = next((k.value for k in node.keywords if k.arg == "kwargs"), None)
@@ -262,6 +299,41 @@ class _Reader:
             if keyword.arg in _OPTIONS
         )
         return AutotuneConfig(kwargs=tuple(kwargs), options=tuple(options))
+
+    def makes_config(self, node: ast.Call, scope: Scope) -> bool:
+        """Tell whether a call is of `triton.Config`, whose arguments it knows by place."""
+        name = decorator_name(node.func).rpartition(".")[2]
+        if name.endswith("Config"):
+            return True
+        try:
+            what = lookup(name, scope)[0].what
+        except NotStaticError:
+            return False
+        return isinstance(what, Import) and what.name == "Config"
+
+    def helped(self, node: ast.Call, scope: Scope, env: Mapping[str, Any]) -> AutotuneConfig:
+        """Return the config that a function of this file makes; another's arguments say nothing."""
+        try:
+            what = lookup(node.func.id, scope)[0].what if isinstance(node.func, ast.Name) else None
+            if isinstance(what, Function):
+                function, inner = scope.module.functions[what.index]
+            else:
+                function, inner = what, scope  # type: ignore[assignment]
+            made: ast.expr | None = None
+            if isinstance(function, ast.Lambda):
+                made = function.body
+            elif isinstance(function, ast.FunctionDef):
+                body = [s for s in function.body if not _is_docstring(s)]
+                made = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+            if made is None or self.depth > MAX_HELPERS:
+                return AutotuneConfig()
+            arguments = self.arguments(node, function.args, scope, env)  # type: ignore[attr-defined]
+        except NotStaticError:
+            return AutotuneConfig()
+        self.depth += 1
+        found = self.config(made, inner, arguments)
+        self.depth -= 1
+        return found
 
     def literal(self, node: ast.expr, scope: Scope, env: Mapping[str, Any]) -> Literal:
         try:

@@ -12,18 +12,20 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from crawler.scan.autotune import tunes
+from crawler.scan.autotune import is_tuning_object, tunes
 from crawler.scan.calls import called_values
 from crawler.scan.facts import (
     Attribute,
     Binding,
     Call,
     Choice,
+    Class,
     ClassFacts,
     FileFacts,
     Function,
     FunctionFacts,
     Global,
+    Handed,
     Import,
     JitCall,
     Launch,
@@ -43,7 +45,7 @@ _CODE = ("import ", "from ", "def ", "class ", "@", "if ", "try:")
 MAX_HEAD_LINES = 60
 MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})
-_HANDED_ON = re.compile("launch|run|call|wrap|tune|bench|grid")
+_HANDED_ON = re.compile(r"launch|(?:^|_)(?:run|runner|call|bench|benchmark|grid)(?:_|$)|call$")
 
 
 def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
@@ -89,7 +91,8 @@ class _Collector:
                 for index, definition in enumerate(self.definitions)
             ),
             classes=tuple(self.class_facts()),
-            launches=tuple(dict.fromkeys(self.launches(kernels))),
+            launches=tuple(dict.fromkeys(self.launches())),
+            handed=tuple(dict.fromkeys(self.handed(kernels))),
             jit_calls=tuple(dict.fromkeys(self.jit_calls)),
             head=_head(self.lines) if kernels else "",
         )
@@ -101,9 +104,8 @@ class _Collector:
         for noted in self.calls:
             call = noted.call
             first = call.args[0] if call.args else _keyword(call, _GIVEN_AS)
-            if not isinstance(first, ast.Call) and not (
-                isinstance(first, ast.Name) and first.id in names
-            ):
+            named = getattr(first, "id", None) or getattr(first, "attr", None)
+            if not isinstance(first, ast.Call) and named not in names:
                 continue
             index = self.innermost(to_value(first, noted.scope, call.lineno, noted.arms), 0)
             if index is None or isinstance(self.definitions[index].node, ast.Lambda):
@@ -113,7 +115,8 @@ class _Collector:
                 continue
             found.add(index)
             if _says_jit(call.func) or tunes(call.func):
-                self.definitions[index].applied.insert(0, call.func)
+                applied = call if is_tuning_object(call) else call.func
+                self.definitions[index].applied.insert(0, applied)
             self.jit_calls.append(JitCall(callee, Function(index)))
         return found
 
@@ -122,6 +125,8 @@ class _Collector:
         while isinstance(value, Call) and value.args:
             value = value.args[0]
         options: Sequence[Value] = value.options if isinstance(value, Choice) else ()
+        if isinstance(value, Attribute) and depth < 8:
+            options = list(self.members(value.base, value.name, depth))
         if isinstance(value, Global) and depth < 8:
             found = visible(self.module.names.get(value.name, ()), value.line, value.arms)
             options = [bound_value(bound, self.module, 0) for bound in found]
@@ -129,6 +134,20 @@ class _Collector:
         if isinstance(value, Function):
             indexes.append(value.index)
         return max((index for index in indexes if index is not None), default=None)
+
+    def members(self, base: Value, name: str, depth: int) -> Iterator[Value]:
+        """Yield what a class of this file, or one it inherits from here, binds under a name."""
+        if isinstance(base, Global) and depth < 8:
+            for bound in visible(self.module.names.get(base.name, ()), base.line, base.arms):
+                yield from self.members(bound_value(bound, self.module, 0), name, depth + 1)
+        elif isinstance(base, Class) and depth < 8:
+            node, inner, arms = self.classes[base.index]
+            if name in inner.names:
+                yield from (bound_value(b, inner) for b in visible(inner.names[name], None, ()))
+            elif inner.parent is not None:
+                for above in node.bases:
+                    value = to_value(above, inner.parent, node.lineno, arms)
+                    yield from self.members(value, name, depth + 1)
 
     def may_be_jit(self, definition: Definition) -> bool:
         node = definition.node
@@ -281,17 +300,42 @@ class _Collector:
                 found[name] = tuple(values)
         return found
 
-    def launches(self, kernels: set[int]) -> Iterator[Launch]:
+    def launches(self) -> Iterator[Launch]:
         for noted in self.calls:
             inside = noted.scope.function
             if noted.scope.is_device:
                 continue
             launcher = inside.qualname if inside is not None else None
-            for target in self.launch_targets(noted, kernels):
+            for target in self.launch_targets(noted):
                 if not isinstance(target, Unknown) and not self.is_foreign(target):
                     yield Launch(target, launcher)
 
-    def launch_targets(self, noted: Noted, kernels: set[int]) -> Iterator[Value]:
+    def handed(self, kernels: set[int]) -> Iterator[Handed]:
+        """Yield what may be a kernel and is given to a function that may launch it."""
+        names = {self.definitions[i].node.name for i in kernels}  # type: ignore[union-attr]
+        for name, bounds in self.module.names.items():
+            if any(_may_bring_kernel(bound.what) for bound in bounds):
+                names.add(name)
+        for noted in self.calls:
+            call, inside = noted.call, noted.scope.function
+            given = [
+                (place, arg)
+                for place, arg in (
+                    *enumerate(call.args),
+                    *((k.arg, k.value) for k in call.keywords),
+                )
+                if isinstance(arg, ast.Name) and arg.id in names and place is not None
+            ]
+            if not given or noted.scope.is_device:
+                continue
+            callee = to_value(call.func, noted.scope, call.lineno, noted.arms)
+            if isinstance(callee, (Unknown, Call)) or self.is_foreign(callee):
+                continue
+            for place, arg in given:
+                target = to_value(arg, noted.scope, call.lineno, noted.arms)
+                yield Handed(callee, place, target, inside.qualname if inside else None)
+
+    def launch_targets(self, noted: Noted) -> Iterator[Value]:
         call, scope, arms = noted.call, noted.scope, noted.arms
         function = call.func
         keywords = {keyword.arg for keyword in call.keywords}
@@ -304,7 +348,11 @@ class _Collector:
                     yield from self.held_launcher(option)
             case ast.Attribute() if function.attr in _LAUNCH_METHODS and "grid" in keywords:
                 yield to_value(function.value, scope, call.lineno, arms)
-        yield from self.handed_on(noted, keywords, kernels)
+        for arg in call.args:
+            # `run(kernel[grid], ...)`, `wrap(kernel[grid])(...)`: it is given to be called.
+            if isinstance(arg, ast.Subscript) and _is_grid(arg.slice):
+                yield to_value(arg.value, scope, call.lineno, arms)
+        yield from self.handed_on(noted, keywords)
 
     def held_launcher(self, value: Value) -> Iterator[Value]:
         """Yield the kernel of a launcher that is held in a name: `launch = kernel[grid]`."""
@@ -315,13 +363,13 @@ class _Collector:
                 if isinstance(bound.what, ast.Subscript):
                     yield to_value(bound.what.value, self.module, bound.line, bound.arms)
 
-    def handed_on(
-        self, noted: Noted, keywords: set[str | None], kernels: set[int]
-    ) -> Iterator[Value]:
+    def handed_on(self, noted: Noted, keywords: set[str | None]) -> Iterator[Value]:
         """Yield kernels given to a function that will launch them: `launch(kernel, grid, ...)`."""
         call = noted.call
         name = _last_name(call.func).lower()
         if "grid" not in keywords and _HANDED_ON.search(name) is None:
+            return
+        if isinstance(call.func, ast.Call) and tunes(call.func):
             return
         given = [*call.args, *(k.value for k in call.keywords if k.arg in _KERNEL_KEYWORDS)]
         for arg in given:
@@ -329,6 +377,25 @@ class _Collector:
                 value = to_value(arg, noted.scope, call.lineno, noted.arms)
                 if not isinstance(value, (Parameter, Unknown)):
                     yield value
+
+
+def _may_bring_kernel(what: Value | ast.expr) -> bool:
+    """Tell whether an import may bring a kernel of another file."""
+    return (
+        isinstance(what, Import) and what.name is not None and not is_foreign_package(what.module)
+    )
+
+
+def _is_grid(node: ast.expr) -> bool:
+    """Tell whether what stands in brackets is a grid, and no key of a table."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return "grid" in name.lower()
+        case ast.Tuple(elts=elements):
+            return not any(
+                isinstance(e, ast.Constant) and isinstance(e.value, str) for e in elements
+            )
+    return isinstance(node, ast.Lambda)
 
 
 def _keyword(call: ast.Call, names: frozenset[str]) -> ast.expr | None:

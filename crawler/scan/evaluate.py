@@ -159,6 +159,13 @@ class Evaluator:
                 found[of] = None
         return sorted(found, key=lambda f: (f.path, f.index))
 
+    def launched(self, path: str, value: Value) -> list[ParameterAt]:
+        """Return the parameters of functions that a launched value may stand for."""
+        found = (
+            m.of if isinstance(m, (KernelOf, Launchable)) else m for m in self.meanings(path, value)
+        )
+        return [of for of in found if isinstance(of, ParameterAt)]
+
     def outside_names(self, path: str, value: Value) -> list[str]:
         """Return the names outside the snapshot that a value may stand for, sorted."""
         return sorted(m.name for m in self.meanings(path, value) if isinstance(m, Outside))
@@ -257,15 +264,28 @@ class Evaluator:
                     found.extend(m for m in members if not special or isinstance(m, FunctionAt))
                     found.extend((special,) if special else ())
                 case ClassAt():
-                    member = self.files[base.path].classes[base.index].members.get(value.name)
-                    if member is not None:
-                        found.extend(self.meanings(base.path, member, depth + 1))
+                    members = list(self._members(base, value.name, depth))
+                    if members:
+                        found.extend(members)
                     elif value.name == "apply":
                         # What runs an autograd function: a call of it is a call of the class.
                         found.append(base)
                 case FunctionAt() | KernelOf() if value.name in ("fn", "jit_fn", "kernel"):
                     found.append(base)
         return found
+
+    def _members(self, of: ClassAt, name: str, depth: int) -> Iterable[Meaning]:
+        """Return what a class binds under a name, or the first of its bases that does."""
+        facts = self.files[of.path].classes[of.index]
+        if name in facts.members:
+            return self.meanings(of.path, facts.members[name], depth + 1)
+        for base in facts.bases if depth < MAX_DEPTH else ():
+            for meaning in _sorted(self.meanings(of.path, base, depth + 1)):
+                if isinstance(meaning, ClassAt) and meaning != of:
+                    found = self._members(meaning, name, depth + 1)
+                    if found:
+                        return found
+        return ()
 
     def _module_member(self, base: Module, value: Attribute, depth: int) -> Iterable[Meaning]:
         members = tuple(self._member(base.path, value.name, depth))
@@ -292,7 +312,16 @@ class Evaluator:
                     found.extend(self._call_outside(path, callee, value, depth))
                 case FunctionAt() | ClassAt():
                     found.extend(self._call_inside(path, callee, value, depth))
-        return found or [m for m in self._given(path, value, depth) if isinstance(m, KernelOf)]
+        return found or [m for m in self._given(path, value, depth) if self._is_kernel(m)]
+
+    def _is_kernel(self, meaning: Meaning) -> bool:
+        """Tell whether something is a kernel: a call that cannot be followed hands it on."""
+        if not isinstance(meaning, FunctionAt):
+            return isinstance(meaning, KernelOf)
+        function = self.files[meaning.path].functions[meaning.index]
+        return function.kernel is not None and any(
+            self.jit(meaning.path, decorator) is not None for decorator in function.decorators
+        )
 
     def _given(self, path: str, value: Call, depth: int) -> Iterable[Meaning]:
         return self.meanings(path, value.args[0], depth + 1) if value.args else ()
@@ -328,7 +357,7 @@ class Evaluator:
             of = meaning.of if isinstance(meaning, KernelOf) else meaning
             if isinstance(of, ParameterAt) and of.path == callee.path and of.index == callee.index:
                 returned.extend(self._given(path, value, depth))
-            elif isinstance(meaning, (KernelOf, Launchable, Jit)):
+            elif isinstance(meaning, (Launchable, Jit)) or self._is_kernel(meaning):
                 returned.append(meaning)
         return returned
 

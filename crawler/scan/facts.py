@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param
 
-SCANNER_VERSION = "5"
+SCANNER_VERSION = "6"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 
@@ -196,6 +196,18 @@ class Launch(msgspec.Struct, frozen=True, array_like=True):
     launcher: str | None
 
 
+class Handed(msgspec.Struct, frozen=True, array_like=True):
+    """A call that is given what may be a kernel.
+
+    `callee` launches it if it launches what it gets at `place`.
+    """
+
+    callee: Value
+    place: int | str
+    target: Value
+    launcher: str | None
+
+
 class JitCall(msgspec.Struct, frozen=True, array_like=True):
     """A call that may turn a function of this file into a kernel: `callee(function)`."""
 
@@ -218,3 +230,4 @@ class FileFacts(msgspec.Struct, frozen=True, array_like=True):
     """In a notebook: (first line of the cell in the joined source, cell index), in order."""
     skipped: tuple[tuple[int, str], ...] = ()
     """Cells that could not be read, with the reason."""
+    handed: tuple[Handed, ...] = ()

@@ -117,7 +117,7 @@ def _tuning(
     for decorator in decorators:
         if not isinstance(decorator, ast.Call):
             continue
-        if decorator_name(decorator.func).rpartition(".")[2] == "heuristics":
+        if decorator_name(decorator.func).rpartition(".")[2].lower() == "heuristics":
             heuristics.extend(read_heuristics(decorator, inner.parent))
         elif autotune is None and is_tuner(decorator):
             autotune = read_autotune(decorator, inner.parent)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from crawler.models import ApiUse, Dialect, Form, Param, Role, ScannedKernel
 from crawler.scan.callers import CallGraph
-from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit
+from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit, ParameterAt
 from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
 from crawler.scan.kinds import Kinds, Launched
 from crawler.scan.names import LANGUAGE_ROOTS
@@ -49,6 +49,7 @@ def link_snapshot(
     graph = CallGraph(evaluator)
     for path in sorted(files):
         _add_launches(evaluator, graph, path, kernels)
+    _add_handed(evaluator, graph, kernels)
     for kernel in kernels.values():
         _add_uses(evaluator, kernel, kernels)
     _add_method_calls(kernels)
@@ -132,11 +133,44 @@ def _add_launches(
     evaluator: Evaluator, graph: CallGraph, path: str, kernels: Mapping[FunctionAt, _Kernel]
 ) -> None:
     for launch in evaluator.files[path].launches:
-        for function in evaluator.functions(path, launch.target):
-            if function in kernels:
-                where = f"{path}::{launch.launcher}" if launch.launcher else path
-                kernels[function].launchers.add(where)
-                kernels[function].launched_by.update(graph.named(path, launch.launcher or ""))
+        _note_launch(evaluator, graph, path, launch.target, launch.launcher, kernels)
+
+
+def _note_launch(
+    evaluator: Evaluator,
+    graph: CallGraph,
+    path: str,
+    target: Value,
+    launcher: str | None,
+    kernels: Mapping[FunctionAt, _Kernel],
+) -> None:
+    launched_by = graph.named(path, launcher or "")
+    if any(function in kernels for function in launched_by):
+        return  # a kernel launches nothing
+    for function in evaluator.functions(path, target):
+        if function in kernels:
+            kernels[function].launchers.add(f"{path}::{launcher}" if launcher else path)
+            kernels[function].launched_by.update(launched_by)
+
+
+def _add_handed(
+    evaluator: Evaluator, graph: CallGraph, kernels: Mapping[FunctionAt, _Kernel]
+) -> None:
+    """Count as launched what is given to a function that launches what it is given."""
+    launched = {
+        meaning
+        for path, facts in evaluator.files.items()
+        for launch in facts.launches
+        for meaning in evaluator.launched(path, launch.target)
+    }
+    for path in sorted(evaluator.files) if launched else ():
+        for handed in evaluator.files[path].handed:
+            for function in evaluator.functions(path, handed.callee):
+                params = graph.facts(function).params
+                at = handed.place
+                name = at if isinstance(at, str) else params[at] if at < len(params) else ""
+                if ParameterAt(function.path, function.index, name) in launched:
+                    _note_launch(evaluator, graph, path, handed.target, handed.launcher, kernels)
 
 
 def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]) -> None:
@@ -204,7 +238,7 @@ def _role(kernel: _Kernel) -> Role:
         return Role.POINTWISE
     if kernel.callers:
         return Role.DEVICE_FUNCTION
-    if facts.autotune is not None or facts.heuristics:
+    if facts.autotune is not None or any("heuristics" in text for text in facts.decorators):
         return Role.KERNEL
     if facts.returns_value:
         return Role.UNKNOWN

@@ -27,6 +27,10 @@ WRAPS_KERNEL_NAMES = frozenset(
         "torch._library.triton.wrap_triton",
         "torch._library.capture_triton",
         "torch._library.triton.capture_triton",
+        "triton.runtime.Autotuner",
+        "triton.runtime.Heuristics",
+        "triton.runtime.autotuner.Autotuner",
+        "triton.runtime.autotuner.Heuristics",
     }
 )
 """Functions that give back something to launch in place of the kernel."""

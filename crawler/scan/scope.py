@@ -19,6 +19,7 @@ from crawler.scan.facts import (
     Attribute,
     Call,
     Choice,
+    Class,
     Function,
     Global,
     Import,
@@ -119,6 +120,8 @@ class Scope:
     attributes: dict[str, list[tuple[Bound, Scope]]] = field(default_factory=dict)
     """Of a class: what methods assign to `self.<name>`, and where."""
     globals: set[str] = field(default_factory=set)
+    has_bases: bool = False
+    """Of a class: whether it inherits from any other."""
     is_device: bool = False
     """Whether it is the body of a jit function, or inside one."""
     changed: set[str] = field(default_factory=set)
@@ -284,7 +287,7 @@ def bound_value(bound: Bound, scope: Scope, depth: int = 0) -> Value:
 def _attribute_value(
     node: ast.Attribute, scope: Scope, line: int | None, arms: tuple[int, ...], depth: int
 ) -> Value:
-    if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+    if _is_self(node.value):
         owner: Scope | None = scope
         while owner is not None and owner.kind != "class":
             owner = owner.parent
@@ -295,8 +298,22 @@ def _attribute_value(
             ]
             if found:
                 return choice([bound_value(bound, where, depth + 1) for bound, where in found])
+            if owner.has_bases:
+                return Attribute(Class(owner.index), node.attr)
     base = to_value(node.value, scope, line, arms, depth + 1)
     return UNKNOWN if isinstance(base, Unknown) else Attribute(base, node.attr)
+
+
+def _is_self(node: ast.expr) -> bool:
+    """Tell whether an expression is the object of a method or its class."""
+    match node:
+        case ast.Name(id="self" | "cls"):
+            return True
+        case ast.Attribute(value=ast.Name(id="self"), attr="__class__"):
+            return True
+        case ast.Call(func=ast.Name(id="type"), args=[ast.Name(id="self")]):
+            return True
+    return False
 
 
 def _call_value(

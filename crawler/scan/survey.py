@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from crawler.scan.annotations import Annotated, set_annotations
 from crawler.scan.facts import ARMS, UNKNOWN, Class, Function, Import, Parameter, Value
 from crawler.scan.kernel import MAX_GUARDS
+from crawler.scan.names import is_foreign_package
 from crawler.scan.scope import Bound, Effort, Scope
 from crawler.scan.walk import CHILD_FIELDS
 
@@ -227,7 +228,8 @@ class Survey:
         index = len(self.definitions)
         inner = Scope("function", qualname, scope, scope.effort, index, node.lineno)
         inner.is_device = scope.is_device or (
-            not isinstance(node, ast.Lambda) and any(map(_is_plain_jit, node.decorator_list))
+            not isinstance(node, ast.Lambda)
+            and any(_is_plain_jit(decorator, scope.module) for decorator in node.decorator_list)
         )
         for name in parameter_names(arguments):
             inner.bind(name, Parameter(index, name), 0, ())
@@ -248,6 +250,7 @@ class Survey:
             self._expressions(expression, scope, arms)
         qualname = scope.inner_qualname(node.name)
         inner = Scope("class", qualname, scope, scope.effort, index, node.lineno)
+        inner.has_bases = bool(node.bases)
         self.classes.append((node, inner, arms))
         self._block(node.body, inner, arms, guards)
 
@@ -285,7 +288,7 @@ class Survey:
                 else:
                     what = value
                 scope.bind(target.id, what, target.lineno, arms)
-            case ast.Attribute(value=ast.Name(id="self"), attr=attr) if value is not None:
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr) if value is not None:
                 owner: Scope | None = scope
                 while owner is not None and owner.kind != "class":
                     owner = owner.parent
@@ -343,11 +346,22 @@ class Survey:
             self.module.lambdas[node] = index
 
 
-def _is_plain_jit(node: ast.expr) -> bool:
-    """Tell whether a decorator is `jit`, `triton.jit`, `triton.jit(...)`."""
+def _is_plain_jit(node: ast.expr, module: Scope) -> bool:
+    """Tell whether a decorator is surely Triton's: `jit`, `triton.jit`, `triton.jit(...)`.
+
+    Under a jit of another package, and under one of the project that may be anything, there may be
+    launches.
+    """
     node = node.func if isinstance(node, ast.Call) else node
+    root = node.value if isinstance(node, ast.Attribute) else node
     name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-    return name == "jit"
+    if name != "jit" or not isinstance(root, ast.Name):
+        return False
+    bounds = module.names.get(root.id, ())
+    imports = [bound.what for bound in bounds if isinstance(bound.what, Import)]
+    if root.id in ("triton", "gluon"):
+        return not imports or not all(is_foreign_package(what.module) for what in imports)
+    return bool(imports) and any(what.module.startswith("triton") for what in imports)
 
 
 def _negated(test: ast.expr) -> ast.expr:

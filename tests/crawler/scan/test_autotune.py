@@ -164,3 +164,42 @@ def test_every_tuner_is_read(line: str, tmp_path: Path) -> None:
 
 def test_a_kernel_that_is_not_tuned_says_so(tmp_path: Path) -> None:
     assert kernel_of(tmp_path, "import triton\n@triton.jit\ndef add(x): pass\n").autotune is None
+
+
+HELPERS = (
+    ("a function of the file", "def make(m, w):\n    return triton.Config({'M': m}, num_warps=w)\n", "make(64, 4)", ((("M", 64),), (("num_warps", 4),))),
+    ("a lambda", "make = lambda m, w: triton.Config({'M': m}, num_warps=w)\n", "make(64, w=4)", ((("M", 64),), (("num_warps", 4),))),
+    ("a function from elsewhere", "from elsewhere import make\n", "make({'M': 64}, 4, 2)", ((), ())),
+    ("a function that computes", "def make(m, w):\n    w = w + 1\n    return triton.Config({'M': m}, num_warps=w)\n", "make({'M': 64}, 4)", ((), ())),
+    ("Config under another name", "from triton import Config as C\n", "C({'M': 64}, 4)", ((("M", 64),), (("num_warps", 4),))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "head, made, config", [h[1:] for h in HELPERS], ids=[h[0] for h in HELPERS]
+)
+def test_a_config_that_a_helper_makes(head, made, config, tmp_path):
+    source = (
+        f"import triton\n{head}@triton.autotune(configs=[{made}], key=[])\n"
+        "@triton.jit\ndef add(x, M):\n    pass\n"
+    )
+    autotune = kernel_of(tmp_path, source).autotune
+    assert autotune.n_configs == 1
+    assert (autotune.configs[0].kwargs, autotune.configs[0].options) == config
+
+
+def test_a_tuner_made_as_an_object(tmp_path):
+    source = """
+import triton
+from triton.runtime import Autotuner, Heuristics
+
+def add(x, n, M):
+    pass
+
+add = triton.jit(add)
+add = Heuristics(add, add.arg_names, {"EVEN": f})
+tuned = Autotuner(add, add.arg_names, [triton.Config({"M": 64})], ["n"])
+"""
+    record = kernel_of(tmp_path, source)
+    assert record.heuristics == ("EVEN",)
+    assert (record.autotune.n_configs, record.autotune.key) == (1, ("n",))

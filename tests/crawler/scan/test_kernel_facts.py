@@ -371,14 +371,20 @@ HEURISTICS = (
     ("a table given by keyword", '@triton.heuristics(values={"EVEN": f})', ("EVEN",)),
     ("a table with a name", "@triton.heuristics(TABLE)", ("A", "B")),
     ("two decorators", '@triton.heuristics({"A": f})\n@triton.heuristics({"B": f})', ("A", "B")),
-    ("a table from elsewhere", "@triton.heuristics(elsewhere.TABLE)", ("elsewhere.TABLE",)),
+    ("a table from elsewhere", "@triton.heuristics(elsewhere.TABLE)", ()),
+    ("a table that a function from elsewhere makes", '@triton.heuristics(make("add"))', ()),
+    ("a table with another in it", '@triton.heuristics({**TABLE, "C": f})', ("A", "B", "C")),
+    ("two tables joined", '@triton.heuristics(TABLE | {"C": f})', ("A", "B", "C")),
+    ("a table by keyword", "@triton.heuristics(dict(A=f, B=g))", ("A", "B")),
+    ("a table that a function of the file makes", "@triton.heuristics(made())", ("D",)),
     ("none", "", ()),
 )
 
 
 @pytest.mark.parametrize("line, names", [h[1:] for h in HEURISTICS], ids=[h[0] for h in HEURISTICS])
 def test_heuristics(line: str, names: tuple[str, ...], tmp_path: Path) -> None:
-    source = f'{IMPORTS}TABLE = {{"A": f, "B": g}}\n{line}\n@triton.jit\ndef add(x):\n    pass\n'
+    head = f'{IMPORTS}TABLE = {{"A": f, "B": g}}\ndef made():\n    return {{"D": f}}\n'
+    source = f"{head}{line}\n@triton.jit\ndef add(x):\n    pass\n"
     assert kernel_of(tmp_path, source).heuristics == names
 
 

@@ -58,6 +58,19 @@ LAUNCHES = (
     beside("a call that is given the kernel and the grid", "launch(add, grid=(1,))"),
     beside("the function behind the kernel", "add.fn[(1,)](x)"),
     beside("a method that is given the kernel", "self.launch_kernel(add, x)"),
+    beside("a launch in the bracket of another call", "wrapper(add[(1,)])(x)"),
+    beside("a launcher that is given away", "grid = (1,)\nbench(add[grid], x)"),
+    beside("tuning as an object", "from triton.runtime import Autotuner\ntuned = Autotuner(add, add.arg_names, configs=[], key=[])\ntuned[(1,)](x)"),
+    beside("a decorator of the project called on it", "def libentry():\n    def decorator(fn):\n        return Entry(fn)\n    return decorator\nadd = libentry()(add)\nadd[(1,)](x)"),
+    beside("a decorator from elsewhere called on it", "from elsewhere import entry\nentered = entry()(add)\nentered[(1,)](x)"),
+    beside("a function that gives back the kernel", "def pick():\n    return add\ndef f():\n    pick()[(1,)](x)", "k.py::f"),
+    beside("a cached function that gives back the kernel", "import functools\n@functools.cache\ndef pick(n):\n    if n:\n        return add\n    return other\ndef f():\n    k = pick(1)\n    k[(1,)](x)", "k.py::f"),
+    beside("a function that launches what it is given", "def go(kernel, n):\n    kernel[(n,)](1)\ndef f():\n    go(add, 1)", "k.py::f"),
+    beside("a function that launches what it is given by name", "def go(n, what=None):\n    what[(n,)](1)\ndef f():\n    go(1, what=add)", "k.py::f"),
+    beside("an inherited launch", "class A:\n    kernel = add\nclass B(A):\n    def f(self):\n        self.kernel[(1,)](1)\n", "k.py::B.f"),
+    beside("a launch under the jit of another package", "import jax\n@jax.jit\ndef f(x):\n    add[(1,)](x)", "k.py::f"),
+    beside("a launch under numba's jit", "from numba import jit\n@jit\ndef f(x):\n    add[(1,)](x)", "k.py::f"),
+    beside("a launch under a jit of the project", "from mine import jit\n@jit\ndef f(x):\n    add[(1,)](x)", "k.py::f"),
     imported("a launch of an imported kernel", "from k import add\nadd[(1,)](x)"),
     imported("a launch under a new name", "from k import add as plus\nplus[(1,)](x)"),
     imported("a launch through the module", "import k\nk.add[(1,)](x)"),
@@ -86,6 +99,16 @@ LAUNCHES = (
 def test_what_is_launched_is_a_kernel(files: dict[str, str], launcher: str, tmp_path: Path) -> None:
     (record,) = kernels_of(tmp_path, files).values()
     assert (record.role, record.launchers) == (Role.KERNEL, (launcher,))
+
+
+def test_a_function_of_another_file_that_launches_what_it_is_given(tmp_path: Path) -> None:
+    files = {
+        "k.py": KERNEL,
+        "go.py": "import triton\ndef go(kernel):\n    kernel[(1,)](1)\n",
+        "user.py": "from k import add\nfrom go import go\ndef f():\n    go(add)\n",
+    }
+    (record,) = kernels_of(tmp_path, files).values()
+    assert (record.role, record.launchers) == (Role.KERNEL, ("user.py::f",))
 
 
 CALLER = """
@@ -170,6 +193,10 @@ def test_what_a_launch_is_not(tmp_path: Path) -> None:
         x = [add]
         add[1]
         print(add)
+        tuned = triton.autotune(configs=[], key=[])(add)
+        ready = callable(add)
+        wrapped = wrap(add)
+        looked(TABLE["add"], table[0])
         """
     record = kernels_of(tmp_path, {"k.py": KERNEL + dedent(code)})["k.py::add"]
     assert record.launchers == ()
