@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, Outside
-from crawler.scan.facts import ClassFacts, FileFacts, FunctionFacts, Value
+from crawler.scan.facts import Attribute, ClassFacts, FileFacts, FunctionFacts, Global, Value
 
 MAX_CALLERS = 400
 """Functions that are looked at above one kernel; real call chains have a dozen."""
@@ -22,6 +22,17 @@ class Pass:
 
     of: ClassAt
     is_backward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A function that leads to a kernel: over how many calls, through which autograd functions."""
+
+    function: FunctionAt
+    distance: int
+    through: tuple[ClassAt, ...] = ()
+    is_backward: bool = False
+    """Whether the kernel is launched when gradients are asked for."""
 
 
 class CallGraph:
@@ -93,6 +104,51 @@ class CallGraph:
                 if caller not in seen:
                     seen[caller] = None
                     waiting.append((caller, distance + 1))
+
+    def ways(self, starts: Iterable[FunctionAt]) -> Iterator[Way]:
+        """Yield the functions and all that lead to them, the nearest first.
+
+        What leads to a backward pass is what calls the autograd function.
+        """
+        waiting = deque(Way(start, 0) for start in dict.fromkeys(starts))
+        seen = {(way.function, way.is_backward) for way in waiting}
+        while waiting and len(seen) <= MAX_CALLERS:
+            way = waiting.popleft()
+            yield way
+            for above in self._above(way):
+                key = (above.function, above.is_backward)
+                if key not in seen:
+                    seen.add(key)
+                    waiting.append(above)
+
+    def _above(self, way: Way) -> Iterator[Way]:
+        passes = self.passes.get(way.function, ())
+        distance, through = way.distance + 1, (*way.through, *(one.of for one in passes))
+        for caller in self._callers.get(way.function, ()):
+            yield Way(caller, distance, through, way.is_backward)
+        for one in passes:
+            forward = self.method(one.of, "forward") if one.is_backward else None
+            for caller in self._callers.get(forward, ()) if forward is not None else ():
+                yield Way(caller, distance, through, is_backward=True)
+
+    def public_names(self, path: str) -> Iterator[tuple[str, FunctionAt | ClassAt]]:
+        """Yield the further names that a file gives its functions and autograd functions.
+
+        `attention = _attention.apply` makes what is private public.
+        """
+        for name, bindings in self._evaluator.files[path].bindings.items():
+            value = bindings[-1].value
+            if (
+                name.startswith("_")
+                or name == "apply"
+                or not isinstance(value, (Attribute, Global))
+            ):
+                continue
+            if isinstance(value, Attribute) and value.name != "apply":
+                continue
+            for meaning in self._evaluator.meanings(path, value):
+                if isinstance(meaning, (FunctionAt, ClassAt)) and meaning.path == path:
+                    yield name, meaning
 
     def method(self, class_: ClassAt, name: str) -> FunctionAt | None:
         """Return a class's own or inherited method."""

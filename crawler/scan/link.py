@@ -10,6 +10,7 @@ from crawler.models import ApiUse, Dialect, Form, Param, Role, ScannedKernel
 from crawler.scan.callers import CallGraph
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit, ParameterAt
 from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
+from crawler.scan.import_names import ImportNames
 from crawler.scan.kinds import Kinds, Launched
 from crawler.scan.names import LANGUAGE_ROOTS
 from crawler.scan.usage import Usages
@@ -54,7 +55,7 @@ def link_snapshot(
         _add_uses(evaluator, kernel, kernels)
     _add_method_calls(kernels)
     _settle_params(evaluator, kernels)
-    usages = Usages(graph, {*files, *paths})
+    usages = Usages(graph, ImportNames(files, {*files, *paths}))
     scanned = (_scanned(kernel, kernels, graph, usages) for kernel in kernels.values())
     return tuple(_numbered(sorted(scanned, key=_place)))
 

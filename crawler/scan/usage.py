@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from keyword import iskeyword
-from pathlib import PurePosixPath
 
 from crawler.models import Role
 from crawler.scan.callers import CallGraph, Pass
-from crawler.scan.evaluate import FunctionAt
-from crawler.scan.modules import ModuleMap
+from crawler.scan.evaluate import ClassAt, FunctionAt
+from crawler.scan.import_names import ImportNames
 
 MAX_DISTANCE = 4
 """Calls between what launches a kernel and the function that is shown."""
 
 _ASIDE = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?|scripts?|tutorials?)/|(^|/)test_")
 _RUN = frozenset({"forward", "__call__"})
-_ROOTS = frozenset({"src", "python", "lib"})
+_NOT_FOR_USE = ("_", "test_", "bench_", "benchmark_")
+_IN_BACKWARD = "  # in its backward pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +28,22 @@ class _Entry:
     name: str
     call: str
     distance: int
+    through: tuple[ClassAt, ...]
+    """The autograd functions that it applies."""
 
     @property
     def is_public(self) -> bool:
-        return not self.name.startswith("_") and not self.name.startswith("test_")
+        return not self.name.startswith(_NOT_FOR_USE) and self.name != "main"
 
 
 class Usages:
-    """Writes how kernels of one snapshot are used; `paths` are all its Python files."""
+    """Writes how kernels of one snapshot are used."""
 
-    def __init__(self, graph: CallGraph, paths: Iterable[str]) -> None:
+    def __init__(self, graph: CallGraph, names: ImportNames) -> None:
+        """Take who calls whom, and the names that files are imported by."""
         self._graph = graph
-        self._paths = frozenset(paths)
-        self._modules = ModuleMap(self._paths)
+        self._names = names
+        self._aliases: dict[str, dict[FunctionAt | ClassAt, str]] = {}
 
     def usage(self, kernel: FunctionAt, role: Role, launchers: Iterable[FunctionAt]) -> str | None:
         """Return the import and the call on one line; None where nothing in the project calls it.
@@ -49,10 +51,12 @@ class Usages:
         Of a device function, and of whatever else only kernels call, it is the import alone.
         """
         facts = self._graph.facts(kernel)
-        entries = list(self._entries(launchers))
+        starts = list(launchers)
+        entries = list(self._entries(starts))
         if entries:
             aside = bool(_ASIDE.search(kernel.path))
-            best = min(entries, key=lambda e: _rank(e, is_aside=aside))
+            own = _own_classes(entries, {kernel.path, *(start.path for start in starts)})
+            best = min(entries, key=lambda e: _rank(e, own, is_aside=aside))
             return self._written(best.path, best.name, best.call)
         if "." in facts.qualname or role in (Role.KERNEL, Role.UNKNOWN):
             return None
@@ -60,62 +64,73 @@ class Usages:
         return self._written(kernel.path, facts.qualname, call) or None
 
     def _entries(self, launchers: Iterable[FunctionAt]) -> Iterator[_Entry]:
-        for function, distance in self._graph.callers(launchers):
-            if distance > MAX_DISTANCE:
+        for way in self._graph.ways(launchers):
+            if way.distance > MAX_DISTANCE:
                 return
-            name, call = self._way(function)
-            if name:
-                yield _Entry(function.path, name, call, distance)
+            for name, call, through in self._calls(way.function):
+                if way.is_backward and not call.endswith(_IN_BACKWARD):
+                    call += _IN_BACKWARD
+                yield _Entry(way.function.path, name, call, way.distance, (*way.through, *through))
 
-    def _way(self, function: FunctionAt) -> tuple[str, str]:
-        """Return what to import to get to a function, and the call; empty for no way."""
+    def _calls(self, function: FunctionAt) -> Iterator[tuple[str, str, tuple[ClassAt, ...]]]:
+        """Yield what to import to get to a function, the call, and what that call applies."""
         facts = self._graph.facts(function)
         owner, _, name = facts.qualname.rpartition(".")
         if not owner:
-            return name, _call(name, facts.arguments)
-        if "." in owner:
-            return "", ""
-        if function in self._graph.passes:
-            return self._apply(self._graph.passes[function][0])
-        if name in _RUN:
+            name = self._alias(function, name)
+            yield name, _call(name, facts.arguments), ()
+        elif "." in owner:
+            return
+        elif function in self._graph.passes:
+            for one in self._graph.passes[function][:1]:
+                yield (*self._apply(one), (one.of,))
+        elif name in _RUN:
             made = self._graph.named(function.path, f"{owner}.__init__")
             given = self._graph.facts(made[0]).arguments[1:] if made else ()
-            return owner, _call(_call(owner, given), facts.arguments[1:])
-        return "", ""
+            yield owner, _call(_call(owner, given), facts.arguments[1:]), ()
 
     def _apply(self, of: Pass) -> tuple[str, str]:
-        """Return an autograd function and a call of it."""
+        """Return an autograd function, or what applies it, and a call of it."""
         facts = self._graph.class_facts(of.of)
         forward = self._graph.method(of.of, "forward")
         given = self._graph.facts(forward).arguments if forward is not None else ()
-        call = _call(
-            f"{facts.name}.apply", given if "setup_context" in facts.members else given[1:]
-        )
-        return facts.name, f"{call}  # in its backward pass" if of.is_backward else call
+        given = given if "setup_context" in facts.members else given[1:]
+        alias = self._alias(of.of, facts.name)
+        call = _call(alias if alias != facts.name else f"{alias}.apply", given)
+        return alias, f"{call}{_IN_BACKWARD}" if of.is_backward else call
+
+    def _alias(self, of: FunctionAt | ClassAt, name: str) -> str:
+        """Return the public name of what is private under its own, itself where it has none."""
+        if not name.startswith("_"):
+            return name
+        if of.path not in self._aliases:
+            names = sorted(self._graph.public_names(of.path), key=lambda pair: pair[0])
+            self._aliases[of.path] = {meaning: alias for alias, meaning in reversed(names)}
+        return self._aliases[of.path].get(of, name)
 
     def _written(self, path: str, name: str, call: str) -> str:
-        module = self._module(path)
+        module = self._names.name(path)
         parts = [f"from {module} import {name}"] if module is not None else []
         return "; ".join([*parts, *([call] if call else [])])
 
-    def _module(self, path: str) -> str | None:
-        """Return the name a file is imported by; None for a script or notebook that has none."""
-        if not path.endswith(".py"):
-            return None
-        folder = PurePosixPath(path).parent
-        if str(folder / "__init__.py") in self._paths:
-            name = self._modules.name(path)
-        else:
-            parts = path.removesuffix(".py").split("/")
-            name = ".".join(parts[1:] if parts[0] in _ROOTS and len(parts) > 1 else parts)
-        is_name = all(part.isidentifier() and not iskeyword(part) for part in name.split("."))
-        return name if is_name else None
+
+def _own_classes(entries: Iterable[_Entry], paths: Container[str]) -> frozenset[ClassAt]:
+    """Return the autograd functions that a kernel is part of, so that gradients flow through them.
+
+    Those stand beside the kernel or what launches it; what many others use belongs to none.
+    """
+    every = {class_ for entry in entries for class_ in entry.through}
+    beside = {class_ for class_ in every if class_.path in paths}
+    return frozenset(beside or (every if len(every) == 1 else ()))
 
 
-def _rank(entry: _Entry, *, is_aside: bool) -> tuple[bool, bool, int, str, str]:
+def _rank(
+    entry: _Entry, own: frozenset[ClassAt], *, is_aside: bool
+) -> tuple[bool, bool, bool, int, str, str]:
     """Return what to compare ways by: the least is shown."""
     strays = not is_aside and _ASIDE.search(entry.path) is not None
-    return strays, not entry.is_public, entry.distance, entry.path, entry.call
+    is_below = bool(own) and own.isdisjoint(entry.through)
+    return strays, not entry.is_public, is_below, entry.distance, entry.path, entry.call
 
 
 def _call(name: str, arguments: Iterable[str]) -> str:
