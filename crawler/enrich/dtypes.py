@@ -7,7 +7,7 @@ stands beside its members: `float8` beside `float8e4nv`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from crawler.enrich.words import words_of
 from crawler.models import KernelRecord
@@ -48,6 +48,9 @@ _WORDS = {
     "gptq": "int4",
 }
 _KNOWN = frozenset(DTYPES)
+MAX_HEADER = 20_000
+_HEADER_END = re.compile(r"\)\s*(?:->[^:\n]{0,80})?:")
+_ANNOTATION = re.compile(r":\s*[\"']?\*?(?:triton\.language\.|tl\.)?(\w{2,12})(?=[\s,=)\"']|$)")
 _OPERAND_FORMAT = re.compile(r"[\"'](e4m3|e5m2|e2m1|bf16|fp16)[\"']")
 
 
@@ -60,6 +63,7 @@ def dtypes_of(kernel: KernelRecord, called: Iterable[KernelRecord] = ()) -> tupl
     """
     found: set[str] = set()
     for each in (kernel, *called):
+        found.update(_annotated(each))
         names = {part for use in each.uses for part in use.name.split(".") if part in _KNOWN}
         found.update(names)
         if any(use.name.rpartition(".")[2].startswith("dot_scaled") for use in each.uses):
@@ -68,6 +72,17 @@ def dtypes_of(kernel: KernelRecord, called: Iterable[KernelRecord] = ()) -> tupl
     if any(name.startswith("float8") for name in found):
         found.add("float8")
     return tuple(dtype for dtype in DTYPES if dtype in found)
+
+
+def _annotated(kernel: KernelRecord) -> Iterator[str]:
+    """Yield the formats that annotations of parameters name: `tl.float16`, `"*bf16"`."""
+    start = kernel.source.find("def ")
+    end = _HEADER_END.search(kernel.source, max(start, 0))
+    header = kernel.source[max(start, 0) : end.start() if end else 0][:MAX_HEADER]
+    for word in _ANNOTATION.findall(header):
+        known = dtype_of_word(word.lower())
+        if known is not None:
+            yield known
 
 
 def dtype_of_word(word: str) -> str | None:

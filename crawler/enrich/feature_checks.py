@@ -21,11 +21,107 @@ _AXIS = re.compile(r"program_id\(\s*(?:axis\s*=\s*)?([0-2])")
 _LOOP = re.compile(r"(?:for|while) ")
 _COPY = re.compile(r"\s*(\w{1,40}) *= *(\w{1,40})\s*(?:#|$)")
 _WORD = re.compile(r"\w+")
+_WHILE = re.compile(r"\bwhile ([^\n:]{1,160}):")
+_PROGRAMS = re.compile(r"(\w{1,40}) *= *(\w{1,8}\.num_programs\()")
+_STEP = re.compile(r"(\w{1,40}) *(?:\+=|= *\1 *\+) *([^\n]{1,120})")
+_PROGRAM_WORD = re.compile(r"num_programs\(|\bNUM_(?:SMS?|PROGRAMS?|CTAS?)\b", re.IGNORECASE)
+_TAKEN = re.compile(r"(\w{1,40}) *= *\w{1,8}\.atomic_add\([^\n]{1,120}, *1\b")
+_ACCESS = re.compile(r"\b(?:tl|gl|language)\.(load|store|atomic_(?!cas)\w{1,12})\(")
+MAX_ACCESSES = 400
+MAX_CALL = 1_000
+"""Accesses looked at, and characters of each: real ones are a few lines."""
+_ROW_AFTER = re.compile(
+    r"\b(\w{1,40})\[:, None\]\)? *>= *\(?(?:\w{1,40} *\+ *)?(\w{1,40})\[None, :\]"
+)
+_COLUMN_BEFORE = re.compile(
+    r"\b(\w{1,40})\[None, :\]\)? *<= *\(?(?:\w{1,40} *\+ *)?(\w{1,40})\[:, None\]"
+)
+_PLACES = re.compile(r"(\w{1,40}) *= *[^\n]{0,120}\barange\(")
+_PLACE_WORD = re.compile(r"offs|pos|idx|range|rows?$|cols?$", re.IGNORECASE)
+_WINDOW = re.compile(
+    r"(?=[^\n]{0,300}\[:, None\])(?=[^\n]{0,300}\[None, :\])[^\n]{0,300}[<>]", re.IGNORECASE
+)
 
 
 def loops_over_programs(source: str) -> bool:
-    """Return whether a loop runs from the program's number in steps of all programs."""
-    return bool(_PROGRAM_LOOP.search(source))
+    """Return whether a loop runs from the program's number in steps of all programs.
+
+    A `while` loop does so where it asks for a number that grows by that step, or that is taken
+    from a counter which all programs share.
+    """
+    return bool(_PROGRAM_LOOP.search(source)) or _counts_programs(source)
+
+
+def _counts_programs(source: str) -> bool:
+    if "while " not in source:
+        return False
+    text = _COMMENT.sub("", source)
+    asked = {name for test in _WHILE.findall(text) for name in _WORD.findall(test)}
+    steps = {name for name, _ in _PROGRAMS.findall(text)}
+    for name, step in _STEP.findall(text):
+        words = set(_WORD.findall(step))
+        if name in asked and (words & steps or _PROGRAM_WORD.search(step)):
+            return True
+    return any(name in asked for name in _TAKEN.findall(text))
+
+
+def masks_by_position(source: str) -> bool:
+    """Return whether a load or store is given its mask by position: `load(x, mask, other)`."""
+    for number, match in enumerate(_ACCESS.finditer(source)):
+        if number == MAX_ACCESSES:
+            return False
+        wanted = 2 if match[1] == "load" else 3
+        if _positional(source, match.end()) >= wanted:
+            return True
+    return False
+
+
+def _positional(source: str, start: int) -> int:
+    """Return how many arguments by position a call has whose bracket was opened before `start`."""
+    depth, found, is_empty, is_named = 1, 0, True, False
+    for place in range(start, min(start + MAX_CALL, len(source))):
+        letter = source[place]
+        if letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        if depth == 0 or (depth == 1 and letter == ","):
+            found += not is_empty and not is_named
+            is_empty, is_named = True, False
+            if depth == 0:
+                return found
+        elif letter == "#" or letter in "'\"":
+            return 0  # text in the way: better no answer than a wrong one
+        elif not letter.isspace():
+            is_empty = False
+            pair = source[place - 1 : place + 1] + source[place + 1 : place + 2]
+            is_named |= (
+                depth == 1
+                and letter == "="
+                and not any(c in pair.replace("=", "", 1) for c in "=<>!")
+            )
+    return 0
+
+
+def hides_the_future(source: str) -> bool:
+    """Return whether rows are compared with columns so that none sees what comes after it."""
+    if "dot(" not in source:
+        return False
+    text = _COMMENT.sub("", source)
+    pairs = [(row, column) for row, column in _ROW_AFTER.findall(text)]
+    pairs += [(row, column) for column, row in _COLUMN_BEFORE.findall(text)]
+    places = set(_PLACES.findall(text)) if pairs else set()
+    return any(_is_place(row, places) and _is_place(column, places) for row, column in pairs)
+
+
+def _is_place(name: str, places: set[str]) -> bool:
+    return name in places or _PLACE_WORD.search(name) is not None
+
+
+def masks_by_window(source: str) -> bool:
+    """Return whether rows and columns are compared at the distance of a window."""
+    lines = (line for line in source.split("\n") if "window" in line.lower())
+    return any(_WINDOW.search(_COMMENT.sub("", line)) for line in lines)
 
 
 def rescales_by_running_max(source: str) -> bool:
@@ -61,5 +157,13 @@ def uses_third_axis(source: str) -> bool:
 
 CHECKS: Mapping[str, Callable[[str], bool]] = {
     check.__name__: check
-    for check in (loops_over_programs, rescales_by_running_max, uses_second_axis, uses_third_axis)
+    for check in (
+        hides_the_future,
+        loops_over_programs,
+        masks_by_position,
+        masks_by_window,
+        rescales_by_running_max,
+        uses_second_axis,
+        uses_third_axis,
+    )
 }

@@ -153,7 +153,8 @@ def _facts(kernel: KernelRecord, called: tuple[KernelRecord, ...]) -> _Facts:
     for name in {use.name for use in uses}:
         matched |= _matching("calls", _short(name))
     for param in kernel.params:
-        matched |= _matching("params", _bare(param.name))
+        if "stride" not in words_of(param.name):
+            matched |= _matching("params", _bare(param.name))
     for option in options:
         matched |= _matching("configs", option.lower())
     return _Facts(

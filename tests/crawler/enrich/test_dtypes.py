@@ -48,3 +48,19 @@ def test_what_its_functions_name_counts() -> None:
 
 def test_every_word_is_given_once() -> None:
     assert len(set(DTYPES)) == len(DTYPES)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "dtypes"),
+    [
+        ("tl.float16", ("float16",)),
+        ("triton.language.bfloat16", ("bfloat16",)),
+        ('"*bf16"', ("bfloat16",)),
+        ("tl.int32", ()),
+        ("tl.constexpr", ()),
+        ("tl.constexpr = tl.half", ()),
+    ],
+)
+def test_formats_that_annotations_name(annotation: str, dtypes: tuple[str, ...]) -> None:
+    source = f"@triton.jit\ndef k(a, b: {annotation}):\n    tl.store(a, b)\n"
+    assert dtypes_of(scanned(source)["k"]) == dtypes

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the sources in these tables are read more easily unwrapped
 from __future__ import annotations
 
 import textwrap
@@ -151,6 +152,55 @@ def test_a_plain_kernel_has_none(params: str, body: str) -> None:
     assert features_of(kernel_with(params, body)) == ()
 
 
+@pytest.mark.parametrize(
+    ("feature", "params", "body"),
+    [
+        ("masked", "a, n", "tl.load(a + n, n < 3, 0.0)"),
+        ("masked", "a, n", "tl.store(\n    a + f(n, 1),\n    n,\n    n < 3,\n)"),
+        ("masked", "a, n", "tl.atomic_add(a, n, n < 3)"),
+        ("persistent", "a, n", "t = tl.program_id(0)\nwhile t < n:\n    t += tl.num_programs(0)"),
+        ("persistent", "a, n, NUM_SMS", "t = tl.program_id(0)\nwhile t < n:\n    t = t + NUM_SMS"),
+        ("persistent", "a, n", "p = tl.num_programs(0)\nt = a\nwhile t < n:\n    t += p"),
+        (
+            "persistent",
+            "a, n",
+            "t = tl.atomic_add(a, 1)\nwhile t < n:\n    t = tl.atomic_add(a, 1)",
+        ),
+        ("variable_length", "a, query_start_len_ptr", "tl.store(a, 1)"),
+        (
+            "causal",
+            "a",
+            "m = tl.arange(0, 8)\nn = tl.arange(0, 8)\nx = tl.dot(a, a)\nx = tl.where(m[:, None] >= n[None, :], x, 0)",
+        ),
+        (
+            "causal",
+            "a, offs_m, offs_n",
+            "x = tl.dot(a, a)\nx = tl.where(offs_n[None, :] <= (a + offs_m[:, None]), x, 0)",
+        ),
+        ("sliding_window", "a, W", "k = offs_m[:, None] - offs_n[None, :] < WINDOW"),
+    ],
+)
+def test_other_spellings_of_a_feature(feature: str, params: str, body: str) -> None:
+    assert feature in features_of(kernel_with(params, body))
+
+
+@pytest.mark.parametrize(
+    ("feature", "params", "body"),
+    [
+        ("masked", "a, n", "tl.load(a + f(n, 1, 2))\ntl.store(a, n, cache_modifier='.cg')"),
+        ("masked", "a, n", "a.load([1, 2, 3], n)"),
+        ("persistent", "a, n", "t = 0\nwhile t < n:\n    t += 1"),
+        ("persistent", "a, n", "t = 0\nwhile t < n:\n    t += 1\ns = tl.atomic_add(a, 1)"),
+        ("paged", "a, block_table_stride", "tl.store(a, 1)"),
+        ("causal", "a", "m = tl.arange(0, 8)\nx = tl.where(m[:, None] >= m[None, :], a, 0)"),
+        ("causal", "a, x, y", "s = tl.dot(a, a)\ns = tl.where(x[:, None] >= y[None, :], s, 0)"),
+        ("sliding_window", "a, window", "tl.store(a, window)"),
+    ],
+)
+def test_what_only_looks_like_a_feature(feature: str, params: str, body: str) -> None:
+    assert feature not in features_of(kernel_with(params, body))
+
+
 def test_a_plain_softmax_keeps_no_running_maximum() -> None:
     body = "m = tl.max(a, 0)\nfor i in range(3):\n    tl.store(a, tl.exp(a - m))"
     assert "online_softmax" not in features_of(kernel_with("a", body))
@@ -189,6 +239,9 @@ def test_a_rule_may_not_name_a_check_that_does_not_exist() -> None:
         "for max exp(" + "a" * 200_000,
         "for max exp range(" + "pid_" * 50_000,
         "for max exp " + " " * 200_000,
+        "tl.load(" * 25_000,
+        "dot( window " + "x[:, None] >= " * 10_000,
+        "while " + "a" * 200_000,
         "for exp max " + "\n".join(f"a{i} = tl.maximum(b{i}, c)" for i in range(3000)),
         "for exp max " + "\n".join(f"m = tl.maximum(b, c)\nexp(x{i} - m)" for i in range(3000)),
     ],
