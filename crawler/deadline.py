@@ -11,6 +11,8 @@ from concurrent.futures import Future, TimeoutError
 from threading import Thread
 from typing import TypeVar
 
+from crawler.threads import LOOSE
+
 T = TypeVar("T")
 
 
@@ -30,7 +32,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:
             done.set_exception(error)
 
-    Thread(target=run, daemon=True, name="within").start()
+    Thread(target=run, daemon=True, name=f"{LOOSE}call").start()
     try:
         return done.result(seconds)
     except TimeoutError:

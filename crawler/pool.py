@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from threading import Event, Lock
 from types import TracebackType
 
@@ -177,17 +178,27 @@ class ScanPool:
                 raise ScanStoppedError("the crawl was stopped; run again to go on from here")
             # One whose processes were all killed from outside takes nothing more.
             if self._pool is None or not self._pool.active:
-                # Spawned, not forked: a fork would copy the locks of the threads that fetch.
-                self._pool = ProcessPool(
-                    max_workers=self.jobs,
-                    context=multiprocessing.get_context("spawn"),
-                    initializer=prepare_worker,
-                    initargs=(self.memory,),
-                )
+                self._pool = self._started()
             future: Future[list[Scanned]] = self._pool.schedule(
                 scan_batch, args=(batch, seconds), timeout=wall
             )
         return future
+
+    def _started(self) -> ProcessPool:
+        """Return a pool whose processes hear nothing of Ctrl-C: they are ours to end."""
+        with suppress(AttributeError):  # not on every platform
+            # It lets the signal through again where it is started, so it must be there before.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Spawned, not forked: a fork would copy the locks of the threads that fetch.
+        pool = ProcessPool(
+            max_workers=self.jobs,
+            context=multiprocessing.get_context("spawn"),
+            initializer=prepare_worker,
+            initargs=(self.memory,),
+        )
+        _ = pool.active  # starts it, here, where the signal is blocked
+        return pool
 
     def _wait(self, futures: Iterable[Future[list[Scanned]]]) -> set[Future[list[Scanned]]]:
         """Return those of the futures that are done, once there are any."""

@@ -12,10 +12,19 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from threading import enumerate as all_threads
 from typing import Generic, TypeVar
+
+LOOSE = "loose-"
+"""How the names of threads begin that nobody waits for."""
 
 T = TypeVar("T")
 Task = tuple[Future[T], Callable[[], T]]
+
+
+def are_left_behind() -> bool:
+    """Tell whether a thread that nobody waits for is still at work."""
+    return any(thread.name.startswith(LOOSE) for thread in all_threads())
 
 
 class LooseThreads(Generic[T]):
@@ -26,7 +35,7 @@ class LooseThreads(Generic[T]):
         self._count = count
         self._futures: list[Future[T]] = []
         for _ in range(count):
-            Thread(target=self._work, name=name, daemon=True).start()
+            Thread(target=self._work, name=LOOSE + name, daemon=True).start()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Return what will hold the result of the call."""

@@ -9,7 +9,7 @@ import click
 
 from crawler.errors import TritonIndexError
 from index.cli.group import triton_index
-from index.cli.streams import drop_stdout, open_missing_streams
+from index.cli.streams import drop_stdout, leave_threads_behind, open_missing_streams
 from index.plain_text import one_line
 
 PROGRAM = "triton-index"
@@ -44,7 +44,9 @@ def run_command(
         drop_stdout()
         return 0
     except (KeyboardInterrupt, click.Abort):
-        return _fail(program, "interrupted", code=130)
+        code = _fail(program, "interrupted", code=130)
+        leave_threads_behind(code)
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         return 2

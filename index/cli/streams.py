@@ -1,9 +1,11 @@
-"""The three streams of a process, whatever whoever started it did with them."""
+"""How a process begins and ends: its streams, and threads that are still at work."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+from contextlib import suppress
 
 
 def open_missing_streams() -> None:
@@ -24,3 +26,18 @@ def open_missing_streams() -> None:
 def drop_stdout() -> None:
     """Let what is still to be written to stdout go nowhere: it failed, and would at exit again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def leave_threads_behind(code: int) -> None:
+    """End the process at once if threads are still at work for which nobody waits.
+
+    Taking the interpreter apart under them takes time, and what they hold is told as leaked.
+    """
+    from crawler.threads import are_left_behind
+
+    if are_left_behind():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        atexit._run_exitfuncs()
+        os._exit(code)
