@@ -42,6 +42,11 @@ OPS: Mapping[str, str] = MappingProxyType(
         "geglu": "swiglu",
         "rope": "rope",
         "cross_entropy": "cross_entropy",
+        "matmul": "matmul",
+        "linear": "linear",
+        "grouped_matmul": "grouped_matmul",
+        "matmul_int8": "matmul_int8",
+        "matmul_fp8": "matmul_fp8",
     }
 )
 

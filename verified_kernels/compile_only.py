@@ -23,6 +23,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from verified_kernels import OPS
 from verified_kernels.check import as_outputs, draw_arguments, leaves_of
@@ -42,6 +43,10 @@ _TYPES = {
     torch.int64: "*i64",
     torch.bool: "*i1",
     torch.uint8: "*u8",
+    torch.int8: "*i8",
+    torch.float64: "*fp64",
+    torch.float8_e4m3fn: "*fp8e4nv",
+    torch.float8_e5m2: "*fp8e5",
 }
 _OPTIONS = ("num_warps", "num_stages", "maxnreg")
 
@@ -99,6 +104,9 @@ def _launch_of(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> La
             signature[name] = _TYPES[value.dtype]
             if value.data_ptr() % 16 == 0:
                 aligned.append(name)
+        elif isinstance(value, TensorDescriptor):
+            block = ", ".join(map(str, value.block_shape))
+            signature[name] = f"tensordesc<{_TYPES[value.base.dtype][1:]}[{block}]>"
         elif isinstance(value, bool):
             signature[name] = "i1"
         elif isinstance(value, int):
@@ -168,8 +176,9 @@ def compile_all(
         for spec in specs_of(module):
             if not names or spec.name in names:
                 launches |= dict.fromkeys(recorded(spec))
+        unsupported = getattr(module, "UNSUPPORTED_TARGETS", ())
         for launch in launches:
-            for target in targets:
+            for target in (t for t in targets if t not in unsupported):
                 yield target, launch.name, compile_launch(launch, *TARGETS[target])
 
 

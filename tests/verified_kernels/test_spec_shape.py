@@ -10,6 +10,7 @@ from verified_kernels.spec import TOLERANCES, Layout, Values  # noqa: E402
 DIFFERENTIABLE = {
     *("relu", "gelu", "silu", "sigmoid", "tanh", "softmax", "layer_norm", "rms_norm"),
     *("dropout", "swiglu", "geglu", "rope", "cross_entropy"),
+    *("matmul", "linear", "grouped_matmul"),
 }
 # torch.testing.assert_close, whose figures PyTorch's own tests use.
 PYTORCH_RTOL = {"float32": 1.3e-6, "float16": 1e-3, "bfloat16": 1.6e-2}
