@@ -23,11 +23,11 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
-from triton.tools.tensor_descriptor import TensorDescriptor
 
 from verified_kernels import OPS
 from verified_kernels.check import as_outputs, draw_arguments, leaves_of
 from verified_kernels.spec import Case, Spec, specs_of
+from verified_kernels.structure import Structure, fault_of
 
 TARGETS = {
     "sm_80": (GPUTarget("cuda", 80, 32), 166_912),
@@ -104,9 +104,8 @@ def _launch_of(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> La
             signature[name] = _TYPES[value.dtype]
             if value.data_ptr() % 16 == 0:
                 aligned.append(name)
-        elif isinstance(value, TensorDescriptor):
-            block = ", ".join(map(str, value.block_shape))
-            signature[name] = f"tensordesc<{_TYPES[value.base.dtype][1:]}[{block}]>"
+        elif hasattr(value, "block_shape"):
+            signature[name] = _descriptor_type(value)
         elif isinstance(value, bool):
             signature[name] = "i1"
         elif isinstance(value, int):
@@ -122,6 +121,14 @@ def _launch_of(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> La
         tuple(aligned),
         tuple(options.items()),
     )
+
+
+def _descriptor_type(descriptor: Any) -> str:
+    """The type that Triton gives a tensor descriptor; one of Gluon's has a layout too."""
+    block = ", ".join(map(str, descriptor.block_shape))
+    layout = getattr(descriptor, "layout", None)
+    behind = "" if layout is None else f",{layout!r}"
+    return f"tensordesc<{_TYPES[descriptor.base.dtype][1:]}[{block}]{behind}>"
 
 
 def recorded(spec: Spec) -> list[Launch]:
@@ -144,10 +151,20 @@ def _is_small(case: Case) -> bool:
     return torch.Size(case.shape).numel() <= 1 << 23
 
 
-def compile_launch(launch: Launch, target: GPUTarget, shared_limit: int) -> str | None:
-    """None where the launch compiles within the target's shared memory, else what is wrong."""
+def compile_launch(
+    launch: Launch, target: GPUTarget, shared_limit: int, wanted: Structure | None = None
+) -> str | None:
+    """None where the launch compiles as it should, else what is wrong.
+
+    It must fit in the target's shared memory and, on sm_90, have the structure that is wanted.
+    """
     positions = {n: (launch.kernel.arg_names.index(n),) for n in launch.aligned}
-    source = ASTSource(
+    source_of = ASTSource
+    if launch.kernel.is_gluon():
+        from triton.experimental.gluon._runtime import GluonASTSource
+
+        source_of = GluonASTSource
+    source = source_of(
         fn=launch.kernel,
         signature=dict(launch.signature),
         constexprs=dict(launch.constants),
@@ -162,6 +179,8 @@ def compile_launch(launch: Launch, target: GPUTarget, shared_limit: int) -> str 
         return f"{type(error).__name__}: {error}".splitlines()[0][:300]
     if compiled.metadata.shared > shared_limit:
         return f"needs {compiled.metadata.shared} bytes of shared memory, of {shared_limit}"
+    if wanted is not None and target == TARGETS["sm_90"][0]:
+        return fault_of(compiled, wanted)
     return None
 
 
@@ -178,8 +197,15 @@ def compile_all(
                 launches |= dict.fromkeys(recorded(spec))
         unsupported = getattr(module, "UNSUPPORTED_TARGETS", ())
         for launch in launches:
+            structures = getattr(sys.modules[launch.kernel.fn.__module__], "STRUCTURE", {})
+            wanted = structures.get(launch.kernel.fn.__name__)
+            if wanted is not None and dict(launch.constants).get(wanted.unless):
+                wanted = None
             for target in (t for t in targets if t not in unsupported):
-                yield target, launch.name, compile_launch(launch, *TARGETS[target])
+                # Gluon is written for one architecture.
+                if target == "sm_90" or not launch.kernel.is_gluon():
+                    fault = compile_launch(launch, *TARGETS[target], wanted)
+                    yield target, launch.name, fault
 
 
 def main() -> None:

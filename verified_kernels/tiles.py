@@ -104,7 +104,9 @@ def packed(x: Tensor) -> Tensor:
     y = torch.empty((batch, n_rows, width), dtype=x.dtype, device=x.device)
     block_m, block_n = (16, 256) if x.stride(2) == 1 else (64, 64)
     grid = (batch * cdiv(n_rows, block_m) * cdiv(n_cols, block_n),)
-    _pack_kernel[grid](x, y, n_rows, n_cols, *x.stride(), width, block_m, block_n, num_warps=4)
+    launch_on(x.device, _pack_kernel, grid)(
+        x, y, n_rows, n_cols, *x.stride(), width, block_m, block_n, num_warps=4
+    )
     return y[:, :, :n_cols]
 
 
@@ -120,6 +122,19 @@ def describe(x: Tensor, block: list[int]) -> TensorDescriptor:
     return TensorDescriptor(x, list(x.shape[skipped:]), strides, block)
 
 
+def launch_on(device: torch.device, kernel: Any, grid: tuple[int, ...]) -> Callable[..., Any]:
+    """`kernel[grid]` on that device, which descriptors among the arguments do not tell."""
+    if device.type != "cuda" or device.index in (None, torch.cuda.current_device()):
+        started: Callable[..., Any] = kernel[grid]
+        return started
+
+    def start(*args: Any, **options: Any) -> Any:
+        with torch.cuda.device(device):
+            return kernel[grid](*args, **options)
+
+    return start
+
+
 @functools.cache
 def _has_copy_engine(index: int) -> bool:
     return torch.version.hip is None and torch.cuda.get_device_capability(index) >= (9, 0)
@@ -128,6 +143,32 @@ def _has_copy_engine(index: int) -> bool:
 def has_copy_engine(device: torch.device) -> bool:
     """True when tiles can be moved by descriptor; the interpreter stands for such a GPU."""
     return device.type != "cuda" or _has_copy_engine(device.index or 0)
+
+
+_works: dict[tuple[str, int], bool] = {}
+
+
+def works_on(name: str, device: torch.device, probe: Callable[[torch.device], bool]) -> bool:
+    """True where a Gluon path can be taken: on an sm_90 GPU where `probe`, tried once, is right.
+
+    Releases of Triton change Gluon; trying it says more than their numbers. While a graph is
+    captured nothing can be tried, and the answer is False until it has been. On the CPU a launch
+    can only be recorded, for the compile matrix; the interpreter does not know Gluon.
+    """
+    if device.type != "cuda":
+        return not triton.knobs.runtime.interpret
+    if torch.version.hip is not None or torch.cuda.get_device_capability(device) != (9, 0):
+        return False
+    key = (name, device.index or 0)
+    if key not in _works:
+        if torch.cuda.is_current_stream_capturing():
+            return False
+        try:
+            _works[key] = probe(device)
+        except Exception:
+            # Whatever Gluon of this release raises, the other paths do not need it.
+            _works[key] = False
+    return _works[key]
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:

@@ -47,6 +47,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.structure import Structure
 from verified_kernels.tiles import (
     ALIGNMENT,
     as_autocast,
@@ -54,6 +55,7 @@ from verified_kernels.tiles import (
     float32_precision,
     has_copy_engine,
     is_packed,
+    launch_on,
     lies_transposed,
     opaque,
     packed,
@@ -62,6 +64,7 @@ from verified_kernels.tiles import (
 
 SLOTS = 128  # of the table, a program of the map
 METHODS = ("descriptors", "pointers")
+STRUCTURE = {"_forward_kernel": Structure(unless="BY_POINTER")}
 
 
 @triton.jit
@@ -228,7 +231,7 @@ def _tile_map(offsets: Tensor, n_rows: int, block_m: int) -> tuple[Tensor, Tenso
     table = torch.empty((2, programs * SLOTS), dtype=torch.int32, device=offsets.device)
     count = torch.empty((1,), dtype=torch.int32, device=offsets.device)
     block_g = next_power_of_2(n_groups)
-    _map_kernel[(programs,)](
+    launch_on(offsets.device, _map_kernel, (programs,))(
         offsets, table[0], table[1], count, n_groups, block_m, block_g, SLOTS, num_warps=4
     )
     return table[0], table[1], count
@@ -270,7 +273,7 @@ def _forward(a: Tensor, b: Tensor, offsets: Tensor, method: str | None = None) -
         b_in = describe(weights, [1, *(reversed(block) if transposed else block)])
     slots = multiprocessors(a.device) * (2 if by_pointer else 1)
     most = (cdiv(m, tiling.block_m) + b.shape[0]) * cdiv(n, tiling.block_n)
-    _forward_kernel[(min(slots, most),)](
+    launch_on(a.device, _forward_kernel, (min(slots, most),))(
         a_in,
         b_in,
         c,
@@ -308,7 +311,7 @@ def _weights(a: Tensor, d: Tensor, offsets: Tensor) -> Tensor:
         return out
     tiling = WEIGHTS[a.element_size()]
     tiles = cdiv(k, tiling.block_k) * cdiv(n, tiling.block_n)
-    _weights_kernel[(offsets.shape[0] * tiles,)](
+    launch_on(a.device, _weights_kernel, (offsets.shape[0] * tiles,))(
         a,
         d,
         out,

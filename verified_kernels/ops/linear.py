@@ -45,7 +45,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
-from verified_kernels.tiles import ACTIVATIONS, as_autocast
+from verified_kernels.tiles import ACTIVATIONS, as_autocast, launch_on
 
 BLOCK_SIZE = 1024
 
@@ -92,7 +92,7 @@ def _slope(z: Tensor, dy: Tensor, activation: str) -> Tensor:
     dy = dy.contiguous()
     dz = torch.empty_like(z)
     if z.numel():
-        _slope_kernel[(cdiv(z.numel(), BLOCK_SIZE),)](
+        launch_on(z.device, _slope_kernel, (cdiv(z.numel(), BLOCK_SIZE),))(
             z, dy, dz, z.numel(), activation, BLOCK_SIZE, num_warps=4
         )
     return dz

@@ -64,6 +64,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.structure import Structure
 from verified_kernels.tiles import (
     activate,
     as_autocast,
@@ -71,15 +72,18 @@ from verified_kernels.tiles import (
     float32_precision,
     has_copy_engine,
     is_packed,
+    launch_on,
     lies_transposed,
     opaque,
     packed,
     tile_of,
+    works_on,
 )
 
 GROUP_M = 8
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-METHODS = ("descriptors", "pointers", "splits")
+METHODS = ("descriptors", "pointers", "splits", "gluon")
+STRUCTURE = {"_descriptor_kernel": Structure()}
 
 
 @triton.jit
@@ -403,7 +407,20 @@ class Product:
         return float32_precision() if self.a.dtype == torch.float32 else "ieee"
 
 
-def _by_descriptors(product: Product) -> None:
+def _gluon(product: Product) -> Any:
+    """The module of the Gluon path where this product can take it, else None."""
+    if product.a.element_size() != 2 or product.z is not None or product.a.shape[0] > 1:
+        return None
+    try:
+        from verified_kernels.ops import matmul_gluon
+    except ImportError:
+        # This release of Triton has no Gluon, or another one.
+        return None
+    works = works_on("turns", product.a.device, matmul_gluon.is_right)
+    return matmul_gluon if works else None
+
+
+def _by_descriptors(product: Product, *, in_turns: bool) -> None:
     batch, m, n, k = product.sizes
     operands = []
     for x in (product.a, product.b):
@@ -412,6 +429,18 @@ def _by_descriptors(product: Product) -> None:
         operands.append((x if is_packed(x) else packed(x), transposed))
     slots = multiprocessors(product.a.device)
     by_pointer = not is_packed(product.c)
+    if in_turns and not by_pointer and (gluon := _gluon(product)):
+        (a, a_transposed), (b, b_transposed) = operands
+        gluon.multiply_in_turns(
+            a[0],
+            b[0],
+            product.c[0],
+            product.bias,
+            product.activation,
+            a_transposed,
+            b_transposed,
+        )
+        return
     tilings = BY_DESCRIPTOR[product.a.element_size()]
     if by_pointer:
         # The addresses of a larger tile's entries do not fit in registers.
@@ -430,7 +459,7 @@ def _by_descriptors(product: Product) -> None:
         block = [*lead, tiling.block_m, tiling.block_n]
         outs = [None if out is None else describe(out, block) for out in outs]
     grid = (min(batch * tiling.tiles(m, n), slots * tiling.programs),)
-    _descriptor_kernel[grid](
+    launch_on(product.a.device, _descriptor_kernel, grid)(
         *described,
         *outs,
         product.bias,
@@ -472,7 +501,7 @@ def _by_pointers(product: Product, *, split: bool) -> None:
     partial = splits > 1
     sums = torch.float64 if a.dtype == torch.float64 else torch.float32
     out = torch.empty((batch, splits, m, n), dtype=sums, device=c.device) if partial else c
-    _pointer_kernel[(tiles * splits * batch,)](
+    launch_on(c.device, _pointer_kernel, (tiles * splits * batch,))(
         a,
         b,
         out,
@@ -498,7 +527,7 @@ def _by_pointers(product: Product, *, split: bool) -> None:
         num_warps=tiling.num_warps,
     )
     if partial:
-        _join_kernel[(cdiv(m * n, 1024), batch)](
+        launch_on(c.device, _join_kernel, (cdiv(m * n, 1024), batch))(
             out, c, product.z, product.bias, m * n, n, splits, product.activation, 1024
         )
 
@@ -534,8 +563,8 @@ def multiply(
     product = Product(a=a, b=b, c=c, z=z, bias=bias, activation=activation)
     if c.numel():
         method = method or method_for(m, n, k, batch, a.dtype, a.device)
-        if method == "descriptors" and k:
-            _by_descriptors(product)
+        if method in ("descriptors", "gluon") and k:
+            _by_descriptors(product, in_turns=method == "gluon")
         else:
             _by_pointers(product, split=method == "splits")
     return [c] if z is None else [c, z]
@@ -674,6 +703,7 @@ def _eager(a: Tensor, b: Tensor, method: str | None = None) -> Tensor:
     return torch.matmul(a, b)
 
 
+_TURNS = {"method": "gluon"}
 _TILES, _SPLITS = {"method": "descriptors"}, {"method": "splits"}
 _HALF = ("float16", "bfloat16")
 
@@ -751,12 +781,28 @@ SPEC = Spec(
             params={"left": (40, 72), "right": (3, 72, 136), **_TILES},
             dtypes=_HALF,
         ),
+        Case(id="gluon", shape=(300, 200, 392), params=_TURNS, dtypes=_HALF),
+        Case(
+            id="gluon, transposed",
+            shape=(264, 72, 136),
+            params=_TURNS,
+            layout=Layout.TRANSPOSED,
+            dtypes=_HALF,
+        ),
+        Case(id="gluon, odd sizes", shape=(131, 67, 260), params=_TURNS, dtypes=_HALF),
         Case(id="splits", shape=(9, 2056, 40), params=_SPLITS),
         Case(id="splits, one row", shape=(1, 1031, 130), params=_SPLITS),
         Case(id="splits, a tall product", shape=(150, 1031, 10), params=_SPLITS),
         Case(id="splits, a batch", shape=(2, 9, 1031, 40), params=_SPLITS),
         Case(id="odd sizes on every multiprocessor", shape=(1031, 515, 2053), gpu_only=True),
         Case(id="tiles on every multiprocessor", shape=(2048, 1024, 4096), gpu_only=True),
+        Case(
+            id="gluon on every multiprocessor",
+            shape=(2056, 1000, 4104),
+            params=_TURNS,
+            gpu_only=True,
+            dtypes=_HALF,
+        ),
         Case(id="a batch on every multiprocessor", shape=(24, 520, 264, 520), gpu_only=True),
         Case(
             id="operands past 2**31 elements",

@@ -55,8 +55,9 @@ from verified_kernels.spec import (
     Mutant,
     Spec,
     ToleranceClass,
+    Values,
 )
-from verified_kernels.tiles import describe, has_copy_engine, is_packed, packed, tile_of
+from verified_kernels.tiles import describe, has_copy_engine, is_packed, launch_on, packed, tile_of
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 BLOCK = 128  # entries along K, and of b also along N, that share a scale
@@ -135,6 +136,7 @@ OUTSIDE = {
     4: (Tiling(128, 128, 128, 4, 8), Tiling(64, 128, 128, 4, 4, 1, 0.8)),
 }
 IN_BLOCKS = Tiling(64, 128, 128, 3, 4, 3)
+IN_BLOCKS_BY_POINTER = Tiling(64, 128, 128, 2, 8, 2)
 
 
 def _multiply_blocks(
@@ -150,7 +152,7 @@ def _multiply_blocks(
         by_pointer = not has_copy_engine(a.device) or m * n * k < 1 << 24
     else:
         by_pointer = method == "pointers" or k == 0
-    tiling = IN_BLOCKS
+    tiling = IN_BLOCKS_BY_POINTER if by_pointer else IN_BLOCKS
     a_in: Any = a
     b_in: Any = b
     if not by_pointer:
@@ -158,7 +160,7 @@ def _multiply_blocks(
         a_in = describe(rows, [tiling.block_m, tiling.block_k])
         b_in = describe(weights, [tiling.block_n, tiling.block_k])
     slots = multiprocessors(a.device) * tiling.programs
-    _block_kernel[(min(slots, tiling.tiles(m, n)),)](
+    launch_on(a.device, _block_kernel, (min(slots, tiling.tiles(m, n)),))(
         a_in,
         b_in,
         c,
@@ -359,6 +361,7 @@ SPEC = Spec(
         Case(id="every other element", shape=(5, 17, 9), layout=Layout.STRIDED),
         Case(id="transposed", shape=(7, 12, 10), layout=Layout.TRANSPOSED),
         Case(id="misaligned", shape=(8, 16, 8), layout=Layout.MISALIGNED),
+        Case(id="NaN", shape=(9, 13, 11), values=Values.SPECIAL),
         Case(id="one past the tiles", shape=(129, 65, 129)),
         Case(id="one short of the tiles", shape=(127, 63, 127)),
         Case(id="nothing past a tile", shape=(128, 128, 64)),
@@ -368,6 +371,7 @@ SPEC = Spec(
         Case(id="descriptors", shape=(300, 208, 272), params=_TILES),
         Case(id="descriptors, odd sizes", shape=(131, 67, 264), params=_TILES),
         Case(id="descriptors, odd columns", shape=(131, 67, 259), params=_TILES),
+        Case(id="gluon", shape=(300, 208, 272), params={"method": "gluon"}),
         Case(id="descriptors, blocks", shape=(150, 400, 272), params=_with("blocks", **_TILES)),
         Case(id="descriptors, blocks, odd", shape=(70, 333, 131), params=_with("blocks", **_TILES)),
         Case(id="descriptors, columns", shape=(70, 400, 136), params=_with("columns", **_TILES)),

@@ -43,9 +43,11 @@ from triton.experimental.gluon.language.nvidia.hopper import (
 from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
 from verified_kernels.launch import cdiv, multiprocessors
-from verified_kernels.tiles import activate
+from verified_kernels.structure import Structure
+from verified_kernels.tiles import activate, launch_on
 
 GROUP_M = 8
+STRUCTURE = {"_kernel": Structure(specialised=True)}
 REGISTERS = 240  # of a consumer's thread; the producer leaves the rest of 64 Ki
 PRODUCER_REGISTERS = 24
 ENTRY_REGISTERS = 168  # what all threads start with; setmaxnreg needs such a bound
@@ -264,6 +266,17 @@ def _describe(x: Tensor, block: list[int]) -> TensorDescriptor:
     return TensorDescriptor(x, list(x.shape), [x.stride(0), 1], block, layout)
 
 
+def is_right(device: torch.device) -> bool:
+    """Whether a small product comes out right here."""
+    a = torch.arange(192 * 136, device=device).remainder(7).sub(3).reshape(192, 136)
+    b = torch.arange(136 * 264, device=device).remainder(5).sub(2).reshape(136, 264)
+    # Whole numbers small enough to be exact in every dtype.
+    a, b = a.to(torch.float16), b.to(torch.float16)
+    c = torch.empty((192, 264), dtype=torch.float16, device=device)
+    multiply_in_turns(a, b, c, None, None, False, False)
+    return torch.equal(c.cpu().float(), a.cpu().float() @ b.cpu().float())
+
+
 def multiply_in_turns(
     a: Tensor,
     b: Tensor,
@@ -272,9 +285,9 @@ def multiply_in_turns(
     activation: str | None,
     a_transposed: bool,
     b_transposed: bool,
-    block_m: int,
-    block_n: int,
-    stages: int,
+    block_m: int = 128,
+    block_n: int = 128,
+    stages: int = 5,
 ) -> None:
     """Writes `activation(a @ b + bias)` to c, for operands as they lie.
 
@@ -284,7 +297,7 @@ def multiply_in_turns(
     k = a.shape[0 if a_transposed else 1]
     block_k = 64
     grid = (min(multiprocessors(c.device), cdiv(m, block_m) * cdiv(n, block_n)),)
-    _kernel[grid](
+    launch_on(c.device, _kernel, grid)(
         _describe(a, [block_k, block_m] if a_transposed else [block_m, block_k]),
         _describe(b, [block_n, block_k] if b_transposed else [block_k, block_n]),
         _describe(c, [block_m, block_n]),

@@ -16,7 +16,7 @@ weights
 - 256 columns a tile, best for bf16, do not compile for int32 sums in the plain path.
 - A sum of K products reaches 2^31 at K = 131,072; longer ones are refused.
 
-**What bounds it.** In the plain path each product is waited for with one more in flight, and the
+**What bounds it.** In the plain path the compiler waits for each product of bytes at once, and the
 registers of int32 sums keep tiles at 128 x 128. The Gluon path (`matmul_int8_gluon`) gives loading
 to a warp of its own. Licence: MIT.
 """
@@ -43,10 +43,21 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
-from verified_kernels.tiles import describe, has_copy_engine, is_packed, packed, tile_of
+from verified_kernels.structure import Structure
+from verified_kernels.tiles import (
+    describe,
+    has_copy_engine,
+    is_packed,
+    launch_on,
+    packed,
+    tile_of,
+    works_on,
+)
 
 LONGEST_SUM = 131_071
-METHODS = ("descriptors", "pointers")
+METHODS = ("descriptors", "pointers", "gluon")
+# The compiler waits for every product of bytes; the Gluon path does not.
+STRUCTURE = {"_descriptor_kernel": Structure(in_flight=0)}
 
 
 @triton.jit
@@ -157,6 +168,16 @@ BY_POINTER = (Tiling(128, 128, 64, 3, 8), Tiling(64, 64, 64, 4, 4, 1, 0.6))
 NARROW = Tiling(16, 64, 128, 4, 4)
 
 
+def _gluon(device: torch.device) -> Any:
+    """The module of the Gluon path where it can be taken, else None."""
+    try:
+        from verified_kernels.ops import matmul_int8_gluon
+    except ImportError:
+        # This release of Triton has no Gluon, or another one.
+        return None
+    return matmul_int8_gluon if works_on("halves", device, matmul_int8_gluon.is_right) else None
+
+
 def multiply_scaled(
     a: Tensor,
     b: Tensor,
@@ -182,12 +203,15 @@ def multiply_scaled(
     rows, weights = a[None], b.mT[None]
     if method is None:
         small = m <= 16 or m * n * k < 1 << 24
-        method = "pointers" if small or not has_copy_engine(a.device) else "descriptors"
-    if method == "descriptors" and k and is_packed(c[None]):
+        method = "pointers" if small or not has_copy_engine(a.device) else "gluon"
+    if method != "pointers" and k and is_packed(c[None]):
         rows, weights = (x if is_packed(x) else packed(x) for x in (rows, weights))
+        if method == "gluon" and (gluon := _gluon(a.device)):
+            gluon.multiply_halves(rows[0], weights[0], c, *scales)
+            return c
         tiling = fastest(tilings, m, n, 1, slots)
         grid = (min(tiling.tiles(m, n), slots * tiling.programs),)
-        _descriptor_kernel[grid](
+        launch_on(a.device, _descriptor_kernel, grid)(
             describe(rows, [tiling.block_m, tiling.block_k]),
             describe(weights, [tiling.block_n, tiling.block_k]),
             describe(c, [tiling.block_m, tiling.block_n]),
@@ -209,7 +233,7 @@ def multiply_scaled(
         # Loads of single bytes are slow enough to be worth a copy.
         rows, weights = (x if is_packed(x) else packed(x) for x in (rows, weights))
     tiling = NARROW if m <= 16 else fastest(BY_POINTER, m, n, 1, slots)
-    _pointer_kernel[(tiling.tiles(m, n),)](
+    launch_on(a.device, _pointer_kernel, (tiling.tiles(m, n),))(
         rows,
         weights,
         c,
@@ -378,6 +402,8 @@ def _cost(case: Case, itemsize: int) -> Cost:
 
 _TILES: dict[str, Any] = {"method": "descriptors"}
 
+_HALVES: dict[str, Any] = {"method": "gluon"}
+
 SPEC = Spec(
     name="matmul_int8",
     op=matmul_int8,
@@ -405,6 +431,8 @@ SPEC = Spec(
         Case(id="no rows", shape=(0, 5, 7)),
         Case(id="nothing to sum", shape=(5, 0, 7)),
         Case(id="descriptors", shape=(300, 208, 272), params=_TILES),
+        Case(id="gluon", shape=(300, 208, 272), params=_HALVES),
+        Case(id="gluon, without scales", shape=(70, 80, 264), params={**_HALVES, "scales": "none"}),
         Case(id="descriptors, few rows", shape=(40, 208, 272), params=_TILES),
         Case(id="descriptors, odd sizes", shape=(131, 67, 260), params=_TILES),
         Case(id="descriptors, odd columns", shape=(131, 67, 259), params=_TILES),
