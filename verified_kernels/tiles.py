@@ -17,6 +17,7 @@ from verified_kernels.ops.activations import _tanh, gelu_and_slope
 
 # The copy engine of sm_90 moves tiles whose rows begin at multiples of so many bytes.
 ALIGNMENT = 16
+LINE = 128  # bytes of a line of the L2 cache
 T = TypeVar("T")
 ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh")
 
@@ -95,19 +96,34 @@ def is_packed(x: Tensor) -> bool:
 
 
 def packed(x: Tensor) -> Tensor:
-    """A copy of x [batch, rows, cols] whose rows begin at multiples of 16 bytes."""
-    batch, n_rows, n_cols = x.shape
-    if batch > 1 and x.stride(0) == 0:
+    """A copy of x [batch, rows, cols] whose rows begin at multiples of 128 bytes.
+
+    16 would do for the copy engine; but then a tile's rows lie across lines of the L2 cache.
+    """
+    if x.shape[0] > 1 and x.stride(0) == 0:
         return packed(x[:1]).expand(x.shape)
-    per_row = ALIGNMENT // x.element_size()
-    width = cdiv(n_cols, per_row) * per_row
+    y = padded_like(x)
+    copy_rows(x, y)
+    return y
+
+
+def padded_like(x: Tensor) -> Tensor:
+    """An empty tensor [batch, rows, cols] whose rows begin at multiples of 128 bytes."""
+    batch, n_rows, n_cols = x.shape
+    per_line = LINE // x.element_size()
+    width = cdiv(n_cols, per_line) * per_line
     y = torch.empty((batch, n_rows, width), dtype=x.dtype, device=x.device)
+    return y[:, :, :n_cols]
+
+
+def copy_rows(x: Tensor, y: Tensor) -> None:
+    """Copies x [batch, rows, cols] of any strides to y, whose matrices follow one another."""
+    batch, n_rows, n_cols = x.shape
     block_m, block_n = (16, 256) if x.stride(2) == 1 else (64, 64)
     grid = (batch * cdiv(n_rows, block_m) * cdiv(n_cols, block_n),)
     launch_on(x.device, _pack_kernel, grid)(
-        x, y, n_rows, n_cols, *x.stride(), width, block_m, block_n, num_warps=4
+        x, y, n_rows, n_cols, *x.stride(), y.stride(1), block_m, block_n, num_warps=4
     )
-    return y[:, :, :n_cols]
 
 
 def lies_transposed(x: Tensor) -> bool:

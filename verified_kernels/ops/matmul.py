@@ -68,6 +68,7 @@ from verified_kernels.structure import Structure
 from verified_kernels.tiles import (
     activate,
     as_autocast,
+    copy_rows,
     describe,
     float32_precision,
     has_copy_engine,
@@ -76,6 +77,7 @@ from verified_kernels.tiles import (
     lies_transposed,
     opaque,
     packed,
+    padded_like,
     tile_of,
     works_on,
 )
@@ -90,8 +92,8 @@ STRUCTURE = {"_descriptor_kernel": Structure()}
 def _descriptor_kernel(
     a_desc,
     b_desc,
-    c_out,
-    z_out,
+    c_desc,
+    z_desc,
     bias_ptr,
     M,
     N,
@@ -102,7 +104,6 @@ def _descriptor_kernel(
     A_TRANSPOSED: tl.constexpr,
     B_TRANSPOSED: tl.constexpr,
     BATCHED: tl.constexpr,
-    STORE_BY_POINTER: tl.constexpr,
     ACTIVATION: tl.constexpr,
     PRECISION: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -113,9 +114,8 @@ def _descriptor_kernel(
     """Stores c = activation(a @ b + bias) for a [n_batch, M, K] and b [n_batch, K, N].
 
     bias [N] may be None. Descriptors are over [M, K] or, with A_TRANSPOSED, [K, M], with a leading
-    n_batch if BATCHED; a_step 0 stands for one matrix that all of a batch share. c_out, and z_out
-    for the sum before the activation if not None, are descriptors over [n_batch, M, N] or, with
-    STORE_BY_POINTER, pointers to contiguous tensors. Grid: persistent. Sums are fp32.
+    n_batch if BATCHED; a_step 0 stands for one matrix that all of a batch share. z_desc,
+    if not None, is given the sums before the activation. Grid: persistent. Sums are fp32.
     """
     # One program instance handles every num_programs-th tile of all products.
     num_m = tl.cdiv(M, BLOCK_M)
@@ -136,10 +136,10 @@ def _descriptor_kernel(
             cols = n + tl.arange(0, BLOCK_N)
             bias = tl.load(bias_ptr + cols, mask=cols < N, other=0.0)
             acc += bias.to(tl.float32)[None, :]
-        if z_out is not None:
-            _store(z_out, acc, batch, m, n, M, N, BLOCK_M, BLOCK_N, BATCHED, STORE_BY_POINTER)
+        if z_desc is not None:
+            _store(z_desc, acc, batch, m, n, BLOCK_M, BLOCK_N, BATCHED)
         acc = activate(acc, ACTIVATION)
-        _store(c_out, acc, batch, m, n, M, N, BLOCK_M, BLOCK_N, BATCHED, STORE_BY_POINTER)
+        _store(c_desc, acc, batch, m, n, BLOCK_M, BLOCK_N, BATCHED)
 
 
 @triton.jit
@@ -168,39 +168,20 @@ def _tile(
 
 @triton.jit
 def _store(
-    out,
+    desc,
     tile,
     batch,
     row,
     col,
-    M,
-    N,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BATCHED: tl.constexpr,
-    BY_POINTER: tl.constexpr,
 ):
     """Writes a tile of [batch, M, N] at (row, col), rounded to the output's dtype."""
-    if BY_POINTER:
-        corner = out + (batch.to(tl.int64) * M + row) * N + col
-        _store_part(corner, tile, M - row, N - col, N, BLOCK_M, BLOCK_N)
-    elif BATCHED:
-        out.store([batch, row, col], tile.to(out.dtype).reshape(1, BLOCK_M, BLOCK_N))
+    if BATCHED:
+        desc.store([batch, row, col], tile.to(desc.dtype).reshape(1, BLOCK_M, BLOCK_N))
     else:
-        out.store([row, col], tile.to(out.dtype))
-
-
-@triton.jit
-def _store_part(corner, tile, n_rows, n_cols, stride, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
-    """Writes the first n_rows and n_cols of a tile, rows `stride` apart, from `corner` on."""
-    rows = tl.arange(0, BLOCK_M)[:, None]
-    cols = tl.arange(0, BLOCK_N)[None, :]
-    # Offsets within a tile fit in 32 bits.
-    tl.store(
-        corner + (rows * stride + cols),
-        tile.to(corner.dtype.element_ty),
-        mask=(rows < n_rows) & (cols < n_cols),
-    )
+        desc.store([row, col], tile.to(desc.dtype))
 
 
 @triton.jit
@@ -330,9 +311,9 @@ class Tiling:
         return cdiv(m, self.block_m) * cdiv(n, self.block_n)
 
     def seconds(self, m: int, n: int, batch: int, slots: int) -> float:
-        """Time in units of one entry's sum: the last round of tiles takes as long as a full one."""
-        rounds = cdiv(batch * self.tiles(m, n), slots * self.programs)
-        return rounds * self.programs * self.block_m * self.block_n / self.share
+        """Time in units of one entry's sum: the multiprocessor with the most tiles ends last."""
+        most = cdiv(batch * self.tiles(m, n), slots)
+        return most * self.block_m * self.block_n / self.share
 
 
 # By bytes of an entry. Measured on an H200; what is left of a tile's share is what it reads more.
@@ -340,8 +321,8 @@ BY_DESCRIPTOR = {
     2: (
         Tiling(128, 256, 64, 3, 8),
         Tiling(256, 128, 64, 3, 8),
-        Tiling(128, 128, 64, 5, 8, 1, 0.9),
-        Tiling(64, 128, 64, 4, 4, 2, 0.75),
+        Tiling(128, 128, 64, 4, 4, 1, 0.93),
+        Tiling(64, 128, 64, 4, 4, 2, 0.85),
     ),
     4: (Tiling(128, 128, 32, 4, 8), Tiling(64, 128, 32, 4, 4, 1, 0.8)),
 }
@@ -352,7 +333,7 @@ BY_POINTER = {
 # fp32 and fp64 without tensor cores: what a tile holds is bound by registers.
 PLAIN = Tiling(64, 64, 16, 2, 4)
 # Splits sum at least this many steps, so that writing their sums is a small part of the work.
-FEWEST_STEPS = 4
+FEWEST_STEPS = 8
 # Below so many multiply-adds the copy of a misaligned operand costs more than slow loads.
 SMALL = 1 << 27
 
@@ -420,67 +401,68 @@ def _gluon(product: Product) -> Any:
     return matmul_gluon if works else None
 
 
+def _operand(x: Tensor, *, transposed: bool | None) -> tuple[Tensor, bool]:
+    """X or, where `transposed`, its transpose as the copy engine can read it, and which it is."""
+    if transposed is None:
+        transposed = lies_transposed(x)
+    x = x.mT if transposed else x
+    return x if is_packed(x) else packed(x), transposed
+
+
 def _by_descriptors(product: Product, *, in_turns: bool) -> None:
     batch, m, n, k = product.sizes
-    operands = []
-    for x in (product.a, product.b):
-        transposed = lies_transposed(x)
-        x = x.mT if transposed else x
-        operands.append((x if is_packed(x) else packed(x), transposed))
-    slots = multiprocessors(product.a.device)
-    by_pointer = not is_packed(product.c)
-    if in_turns and not by_pointer and (gluon := _gluon(product)):
-        (a, a_transposed), (b, b_transposed) = operands
+    size = product.a.element_size()
+    # The tensor cores read 16-bit operands in either order, wider ones only along K.
+    a, a_transposed = _operand(product.a, transposed=None if size == 2 else False)
+    b, b_transposed = _operand(product.b, transposed=None if size == 2 else True)
+    # Rows that cannot be stored tile by tile are stored apart, and copied.
+    apart = not is_packed(product.c)
+    given = (product.c, product.z)
+    outs: list[Any] = [out if out is None or not apart else padded_like(out) for out in given]
+    if in_turns and (gluon := _gluon(product)):
         gluon.multiply_in_turns(
-            a[0],
-            b[0],
-            product.c[0],
+            a[0], b[0], outs[0][0], product.bias, product.activation, a_transposed, b_transposed
+        )
+    else:
+        slots = multiprocessors(product.a.device)
+        tiling = fastest(BY_DESCRIPTOR[size], m, n, batch, slots)
+        shapes = (
+            (tiling.block_k, tiling.block_m) if a_transposed else (tiling.block_m, tiling.block_k),
+            (tiling.block_n, tiling.block_k) if b_transposed else (tiling.block_k, tiling.block_n),
+            (tiling.block_m, tiling.block_n),
+            (tiling.block_m, tiling.block_n),
+        )
+        lead = [1] if batch > 1 else []
+        shared = [batch > 1 and x.stride(0) == 0 for x in (a, b)]
+        described = [
+            None if x is None else describe(x[:1] if x.stride(0) == 0 else x, [*lead, *shape])
+            for x, shape in zip((a, b, *outs), shapes, strict=True)
+        ]
+        grid = (min(batch * tiling.tiles(m, n), slots * tiling.programs),)
+        launch_on(product.a.device, _descriptor_kernel, grid)(
+            *described,
             product.bias,
-            product.activation,
+            m,
+            n,
+            k,
+            batch,
+            *(0 if is_shared else 1 for is_shared in shared),
             a_transposed,
             b_transposed,
+            batch > 1,
+            product.activation,
+            product.precision,
+            tiling.block_m,
+            tiling.block_n,
+            tiling.block_k,
+            GROUP_M,
+            num_stages=tiling.num_stages,
+            num_warps=tiling.num_warps,
         )
-        return
-    tilings = BY_DESCRIPTOR[product.a.element_size()]
-    if by_pointer:
-        # The addresses of a larger tile's entries do not fit in registers.
-        tilings = tuple(t for t in tilings if t.block_m * t.block_n <= 128 * 128)
-    tiling = fastest(tilings, m, n, batch, slots)
-    blocks = (tiling.block_m, tiling.block_k), (tiling.block_k, tiling.block_n)
-    lead = [1] if batch > 1 else []
-    described, steps = [], []
-    for (x, transposed), (rows, cols) in zip(operands, blocks, strict=True):
-        shared = batch > 1 and x.stride(0) == 0
-        block = [*lead, cols, rows] if transposed else [*lead, rows, cols]
-        described.append(describe(x[:1] if shared else x, block))
-        steps.append(0 if shared else 1)
-    outs: list[Any] = [product.c, product.z]
-    if not by_pointer:
-        block = [*lead, tiling.block_m, tiling.block_n]
-        outs = [None if out is None else describe(out, block) for out in outs]
-    grid = (min(batch * tiling.tiles(m, n), slots * tiling.programs),)
-    launch_on(product.a.device, _descriptor_kernel, grid)(
-        *described,
-        *outs,
-        product.bias,
-        m,
-        n,
-        k,
-        batch,
-        *steps,
-        operands[0][1],
-        operands[1][1],
-        batch > 1,
-        by_pointer,
-        product.activation,
-        product.precision,
-        tiling.block_m,
-        tiling.block_n,
-        tiling.block_k,
-        GROUP_M,
-        num_stages=tiling.num_stages,
-        num_warps=tiling.num_warps,
-    )
+    if apart:
+        for out, wanted in zip(outs, given, strict=True):
+            if wanted is not None:
+                copy_rows(out, wanted)
 
 
 def _by_pointers(product: Product, *, split: bool) -> None:
@@ -495,7 +477,7 @@ def _by_pointers(product: Product, *, split: bool) -> None:
         tiling = fastest(BY_POINTER[a.element_size()], m, n, batch, slots)
     tiles, steps, splits = tiling.tiles(m, n), cdiv(k, tiling.block_k), 1
     if split:
-        wanted = cdiv(4 * slots, batch * tiles)
+        wanted = cdiv(2 * slots, batch * tiles)
         steps = max(cdiv(steps, wanted), FEWEST_STEPS)
         splits = cdiv(k, steps * tiling.block_k)
     partial = splits > 1
@@ -527,8 +509,9 @@ def _by_pointers(product: Product, *, split: bool) -> None:
         num_warps=tiling.num_warps,
     )
     if partial:
-        launch_on(c.device, _join_kernel, (cdiv(m * n, 1024), batch))(
-            out, c, product.z, product.bias, m * n, n, splits, product.activation, 1024
+        block = 128 if m * n <= 1024 * slots else 1024
+        launch_on(c.device, _join_kernel, (cdiv(m * n, block), batch))(
+            out, c, product.z, product.bias, m * n, n, splits, product.activation, block
         )
 
 
@@ -855,9 +838,9 @@ SPEC = Spec(
             cases=("descriptors, a batch",),
         ),
         Mutant(
-            why="rows of an odd output lie M apart",
-            old="M - row, N - col, N, BLOCK_M, BLOCK_N)",
-            new="M - row, N - col, M, BLOCK_M, BLOCK_N)",
+            why="an odd output is not copied to where it was asked for",
+            old="apart = not is_packed(product.c)",
+            new="apart = not is_packed(product.c) and product.c.data_ptr() == 0",
             cases=("descriptors, odd sizes",),
         ),
         Mutant(
