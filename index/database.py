@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -21,35 +23,33 @@ _FULL = ("No space left", "Disk quota exceeded", "File too large")
 _DAMAGED = ("Corrupt database file", "Could not read enough bytes", "Could not read all bytes")
 _FOREIGN = ("does not exist!", "not found in FROM clause")
 
-_NO_DOWNLOADS: dict[str, str | bool | int | float | list[str]] = {
+_READING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     # Python variables of the caller are no tables.
     "python_enable_replacements": "false",
 }
-_READING = _NO_DOWNLOADS
 # Files written by DuckDB 2 with its own defaults cannot be read by DuckDB 1.
-_WRITING = _NO_DOWNLOADS | {"storage_compatibility_version": "v1.2.0"}
-_SEALED = _READING | {
-    "enable_external_access": "false",
-    "temp_directory": "",
+_WRITING = _READING | {"storage_compatibility_version": "v1.2.0"}
+_BOUNDED: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
-    "lock_configuration": "true",
+    "temp_directory": "",
 }
 
 
 @contextmanager
-def open_index(path: Path, *, sealed: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a read-only connection to the index at `path`.
+def open_index(
+    path: Path, *, reach: Sequence[Path] = (), bounded: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a read-only connection to the index at `path`, sealed but for the files of `reach`.
 
-    A sealed connection reaches no file but the index and no network, spills nothing to disk,
-    and its settings cannot be changed.
+    A bounded one takes no more than a gigabyte of memory, and no disk, for a query.
 
     Raises:
         StoreError: there is no index at `path`, it is damaged, another program is writing it, or
             its schema is not this program's.
     """
-    with storage_errors(path), connect_for_reading(path, sealed=sealed) as con:
+    with storage_errors(path), connect_for_reading(path, reach=reach, bounded=bounded) as con:
         version = schema_version(con, path)
         if version < SCHEMA_VERSION:
             raise StoreError(
@@ -59,20 +59,45 @@ def open_index(path: Path, *, sealed: bool = False) -> Iterator[duckdb.DuckDBPyC
         yield con
 
 
-def connect_for_reading(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to whatever database is at `path`."""
+def connect_for_reading(
+    path: Path, *, reach: Sequence[Path] = (), bounded: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to whatever database is at `path`; see `open_index`."""
     _refuse_no_file(path)
-    return duckdb.connect(path, read_only=True, config=_SEALED if sealed else _READING)
+    con = duckdb.connect(path, read_only=True, config=_READING | (_BOUNDED if bounded else {}))
+    return _sealed(con, reach)
 
 
-def connect_for_writing(path: Path, *, sealed: bool = False) -> duckdb.DuckDBPyConnection:
+def connect_for_writing(path: Path, *, reach: Sequence[Path] = ()) -> duckdb.DuckDBPyConnection:
     """Return a connection that owns the database at `path`, made if there is none.
 
-    A sealed one reaches no other file and no network, whatever the database holds.
+    It is sealed but for the files of `reach`.
     """
     _refuse_no_file(path)
-    outside: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": "false"}
-    return duckdb.connect(path, config=_WRITING | (outside if sealed else {}))
+    return _sealed(duckdb.connect(path, config=_WRITING), reach)
+
+
+def _sealed(con: duckdb.DuckDBPyConnection, reach: Sequence[Path]) -> duckdb.DuckDBPyConnection:
+    """Return the connection, which from here on reaches no file but its own and those of `reach`.
+
+    An index may come from anybody: a view of it may read files, a macro may stand in for a
+    function of ours. Nothing that it holds is evaluated before this, and nothing undoes it.
+    """
+    if con.execute("SELECT current_setting('lock_configuration')").fetchall() != [(True,)]:
+        con.execute("SET allowed_paths = ?", [[name for path in reach for name in _names(path)]])
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+    return con
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """Return a file's path as DuckDB may speak of it.
+
+    As it is; escaped, where a pattern would be expanded; and of what it writes before it moves
+    that into the place of a file that exists.
+    """
+    there = path.resolve()
+    return (str(there), escape(str(there)), str(there.with_name(f"tmp_{there.name}")))
 
 
 def _refuse_no_file(path: Path) -> None:
@@ -118,35 +143,72 @@ def stored_version(con: duckdb.DuckDBPyConnection) -> int | None:
     return int(value) if value is not None and value.isdecimal() else None
 
 
-def schema_faults(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """Return how the tables and views depart from what the migrations make, one line each."""
-    with duckdb.connect(config=_WRITING) as blank:
-        migrate(blank, since=0)
-        wanted = _columns(blank)
-    found = _columns(con)
-    missing = (f"{column} is missing" for column in sorted(wanted - found))
-    foreign = (f"{column} is not of this schema" for column in sorted(found - wanted))
-    return (*missing, *foreign)
+def schema_faults(con: duckdb.DuckDBPyConnection, version: int | None = None) -> tuple[str, ...]:
+    """Return how a database departs from what the migrations up to `version` (or all) make.
+
+    One line each.
+
+    Every kind of object counts, with all of its definition: a table that is a view elsewhere, a
+    default or a generated column that calls a function, a macro, a trigger, a further schema.
+    """
+    # Read back from a file: what DuckDB stores of a view is not all of what was written.
+    with tempfile.TemporaryDirectory(prefix="triton-index-") as folder:
+        blank = Path(folder) / "blank.duckdb"
+        with connect_for_writing(blank) as made:
+            migrate(made, since=0, until=version)
+        with connect_for_reading(blank) as made:
+            wanted = _objects(made)
+    found = _objects(con)
+    missing = (f"{each} is missing" for each in sorted(wanted.keys() - found.keys()))
+    foreign = (f"{each} is not of this schema" for each in sorted(found.keys() - wanted.keys()))
+    shared = sorted(wanted.keys() & found.keys())
+    altered = (f"{each} is defined otherwise" for each in shared if wanted[each] != found[each])
+    return (*missing, *foreign, *altered)
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    rows = con.execute(
-        "SELECT table_name || '.' || column_name || ' ' || data_type FROM duckdb_columns() "
-        "WHERE NOT internal AND database_name = current_database()"
-    ).fetchall()
-    return frozenset(str(column) for (column,) in rows)
+# Each kind of object that a database can hold: the function of DuckDB that lists them, the column
+# with their names, and what defines one. The text of a table has its columns and constraints.
+_OBJECTS = (
+    ("schema", "duckdb_schemas()", "sql"),
+    ("table", "duckdb_tables()", "sql"),
+    ("view", "duckdb_views()", "sql"),
+    ("index", "duckdb_indexes()", "sql"),
+    ("sequence", "duckdb_sequences()", "sql"),
+    ("type", "duckdb_types()", "logical_type"),
+    ("function", "duckdb_functions()", "concat_ws(' ', parameters, macro_definition)"),
+    ("trigger", "duckdb_triggers()", "sql"),
+)
+_NOT_OURS = {"index": "true", "sequence": "true", "trigger": "true"}
+# DuckDB before release 2 has no triggers, and cannot be asked for them.
+_HAS_TRIGGERS = int(duckdb.__version__.partition(".")[0]) >= 2
 
 
-def migrate(con: duckdb.DuckDBPyConnection, *, since: int) -> None:
-    """Bring a database from schema `since` (0: blank) to the latest, all of it or nothing."""
-    if since == SCHEMA_VERSION:
+def _objects(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return what defines each object of a database, by its kind and name."""
+    found = {}
+    for kind, listing, definition in _OBJECTS:
+        if kind == "trigger" and not _HAS_TRIGGERS:
+            continue
+        rows = con.execute(
+            f"SELECT schema_name, {kind}_name, {definition} FROM {listing} "  # noqa: S608
+            f"WHERE database_name = current_database() AND {_NOT_OURS.get(kind, 'NOT internal')}"
+        ).fetchall()
+        for schema, name, text in rows:
+            found[f"{kind} {name if schema == 'main' else f'{schema}.{name}'}"] = str(text)
+    return found
+
+
+def migrate(con: duckdb.DuckDBPyConnection, *, since: int, until: int | None = None) -> None:
+    """Bring a database from schema `since` (0: blank) to `until` or the latest, or do nothing."""
+    until = SCHEMA_VERSION if until is None else until
+    if since == until:
         return
     con.begin()
     if since == 0:
         con.execute("CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)")
-    for migration in MIGRATIONS[since:]:
+    for migration in MIGRATIONS[since:until]:
         con.execute(migration.read_text(encoding="utf-8"))
-    write_meta(con, "schema_version", str(SCHEMA_VERSION))
+    write_meta(con, "schema_version", str(until))
     con.commit()
 
 

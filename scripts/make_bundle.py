@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from index.database import open_index
-from index.files.bundle import FILES, write_bundle
+from index.files.bundle import FILES, bundle_reach, write_bundle
 from index.files.location import BUNDLE
 
 LARGEST = 8_000_000
@@ -30,8 +30,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "bundle"
-        with open_index(options.index) as con:
-            bundle = write_bundle(con, Path(scratch) / "staging", made)
+        staging = Path(scratch) / "staging"
+        with open_index(options.index, reach=bundle_reach(staging, made)) as con:
+            bundle = write_bundle(con, staging, made)
         size = sum((made / name).stat().st_size for name in FILES)
         if size > LARGEST:
             print(f"{size:,} bytes, more than {LARGEST:,}; nothing written", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from index.database import connect_for_writing, open_index, storage_errors
 from index.files.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, write_sums
-from index.queries.export import export_kernels
+from index.queries.export import draft_of, export_kernels
 
 
 def build_assets(index: Path, folder: Path) -> tuple[Path, ...]:
@@ -24,7 +24,7 @@ def build_assets(index: Path, folder: Path) -> tuple[Path, ...]:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         split_scans(index, published, scans)
-    with open_index(published) as con:
+    with open_index(published, reach=(draft_of(facts),)) as con:
         export_kernels(con, facts, facts_only=True)
     sums = write_sums(folder, (INDEX_NAME, SCANS_NAME, FACTS_NAME))
     return (published, scans, facts, sums)
@@ -35,14 +35,14 @@ def split_scans(index: Path, published: Path, scans: Path) -> None:
     draft = published.with_name(f"{published.name}.draft")
     try:
         shutil.copyfile(index, draft)
-        with connect_for_writing(draft) as con:
+        with connect_for_writing(draft, reach=(scans,)) as con:
             con.sql("FROM scan_cache ORDER BY blob, scanner_version").write_parquet(
                 str(scans), compression="zstd"
             )
             con.execute("DELETE FROM scan_cache")
         # A database does not give space back: its copy is the smaller by what was deleted.
         published.unlink(missing_ok=True)
-        with connect_for_writing(published) as con:
+        with connect_for_writing(published, reach=(draft,)) as con:
             con.execute(f"ATTACH {_quoted(draft)} AS draft (READ_ONLY)")
             target = con.execute("SELECT current_database()").fetchall()[0][0]
             con.execute(f'COPY FROM DATABASE draft TO "{target}"')
@@ -58,7 +58,7 @@ def join_scans(index: Path, scans: Path) -> None:
     Raises:
         StoreError: The file is no such cache, or the index cannot be written.
     """
-    with storage_errors(index), connect_for_writing(index) as con:
+    with storage_errors(index), connect_for_writing(index, reach=(scans,)) as con:
         con.begin()
         con.execute("DELETE FROM scan_cache")
         con.execute(

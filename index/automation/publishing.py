@@ -21,7 +21,7 @@ from index.automation.news import has_news
 from index.automation.publication import Publication, Verdict
 from index.automation.soundness import find_doubts
 from index.automation.summary import contents_table, markdown
-from index.database import open_index
+from index.database import open_index, schema_faults
 from index.errors import StoreError
 from index.files.published import INDEX_NAME
 
@@ -55,11 +55,17 @@ def publish(
     if not crawled.exists():
         return _refused(base, ("the crawl ended without an index; its log says why",))
     try:
+        # The crawl job reads what strangers wrote; nothing is built from what it hands over
+        # before that is known to be an index of this program's make.
+        with open_index(crawled) as con:
+            faults = schema_faults(con)
+        if faults:
+            return _refused(base, tuple(f"the schema is not this program's: {f}" for f in faults))
         files = build_assets(crawled, folder / "release")
         with ExitStack() as stack:
-            new = stack.enter_context(open_index(folder / "release" / INDEX_NAME, sealed=True))
+            new = stack.enter_context(open_index(folder / "release" / INDEX_NAME))
             is_old = base.origin is Origin.PUBLISHED
-            old = stack.enter_context(open_index(base.path, sealed=True)) if is_old else None
+            old = stack.enter_context(open_index(base.path)) if is_old else None
             doubts = find_doubts(new, old, listed)
             is_news = old is None or has_news(old, new)
             notes = markdown(contents_table(new, old))

@@ -25,10 +25,10 @@ def command(settings: Settings, dest: Path, facts: bool, wishes: bool) -> None:
     from index.cli.output import note
     from index.database import open_index
     from index.files.location import index_to_read
-    from index.queries.export import export_kernels
+    from index.queries.export import draft_of, export_kernels
     from index.queries.wishes import export_wishes
 
-    with open_index(index_to_read(settings.db, note)) as con:
+    with open_index(index_to_read(settings.db, note), reach=(draft_of(dest),)) as con:
         if wishes:
             count, what = export_wishes(con, dest), "wishes"
         else:

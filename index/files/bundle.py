@@ -65,10 +65,15 @@ class Bundle:
     """The day on which the last of it was crawled."""
 
 
+def bundle_reach(scratch: Path, folder: Path) -> tuple[Path, ...]:
+    """Return the files that a connection must reach to write a bundle or to be filled from one."""
+    return (scratch, *(folder / name for name in FILES))
+
+
 def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> Bundle:
     """Write the facts of an index as a bundle to `folder` and return what it holds.
 
-    `con` may be read-only; `scratch` names a file that may be written.
+    `con` may be read-only, and reaches `bundle_reach`; `scratch` names a file that may be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _load_facts(con, Staging(con, scratch))

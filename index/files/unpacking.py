@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from index.errors import StoreError
 
 # Seconds that one first run waits for another that is unpacking.
 _PATIENCE = 120.0
+# Seconds after which an index that no installed version has read is cleared away: 30 days.
+_KEPT_UNUSED = 30 * 86400.0
 
 
 def unpacked_bundle(bundle: Path, tell: Callable[[str], object]) -> Path:
@@ -34,6 +37,9 @@ def unpacked_bundle(bundle: Path, tell: Callable[[str], object]) -> Path:
     for folder in _folders():
         path = folder / name
         if path.is_file():
+            # Tells that it is still in use.
+            with suppress(OSError):
+                os.utime(path)
             return path
         try:
             _unpack(bundle, path, tell)
@@ -97,12 +103,13 @@ def _unpack(bundle: Path, path: Path, tell: Callable[[str], object]) -> None:
 
 def _build(bundle: Path, path: Path) -> None:
     from index.database import connect_for_writing, migrate, storage_errors, write_meta
-    from index.files.bundle import load_bundle
+    from index.files.bundle import bundle_reach, load_bundle
 
     building, scratch = path.with_suffix(".building"), path.with_suffix(".staging")
     building.unlink(missing_ok=True)
     try:
-        with storage_errors(building), connect_for_writing(building) as con:
+        reach = bundle_reach(scratch, bundle)
+        with storage_errors(building), connect_for_writing(building, reach=reach) as con:
             migrate(con, since=0)
             load_bundle(con, scratch, bundle)
             write_meta(con, "generation", path.stem)
@@ -111,7 +118,8 @@ def _build(bundle: Path, path: Path) -> None:
     finally:
         for left in (building, building.with_name(f"{building.name}.wal"), scratch):
             left.unlink(missing_ok=True)
-    # Of packages before this one. Whoever reads one of them keeps what is open.
+    # Of packages before this one; another version that is installed beside it keeps its own.
     for old in set(path.parent.glob("bundled-*")) - {path}:
         with suppress(OSError):
-            old.unlink()
+            if time.time() - old.stat().st_mtime > _KEPT_UNUSED:
+                old.unlink()

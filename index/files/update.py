@@ -94,23 +94,24 @@ def prepare(received: Path, sha256: str, address: str) -> None:
     """
     name = f"{address}/{INDEX_NAME}"
     try:
-        with connect_for_reading(received, sealed=True) as con:
+        # Held to its own schema before a migration touches what it holds.
+        with connect_for_reading(received) as con:
             version = stored_version(con)
-        if version is None:
-            raise PublishedError(f"{name} is a DuckDB database, but no triton-index")
-        if version > SCHEMA_VERSION:
-            raise PublishedError(
-                f"{name} has schema {version}, newer than this program's {SCHEMA_VERSION}; "
-                "upgrade triton-index and run it again"
-            )
-        with connect_for_writing(received, sealed=True) as con:
-            migrate(con, since=version)
-            faults = schema_faults(con)
-            if faults:
+            if version is None:
+                raise PublishedError(f"{name} is a DuckDB database, but no triton-index")
+            if version > SCHEMA_VERSION:
                 raise PublishedError(
-                    f"{name} is not made as this program makes an index ({faults[0]}); "
-                    "upgrade triton-index, or name another address"
+                    f"{name} has schema {version}, newer than this program's {SCHEMA_VERSION}; "
+                    "upgrade triton-index and run it again"
                 )
+            faults = schema_faults(con, version)
+        if faults:
+            raise PublishedError(
+                f"{name} is not made as this program makes an index ({faults[0]}); "
+                "upgrade triton-index, or name another address"
+            )
+        with connect_for_writing(received) as con:
+            migrate(con, since=version)
             write_meta(con, _PUBLISHED, sha256)
             con.execute("CHECKPOINT")
     except duckdb.Error as error:

@@ -161,7 +161,7 @@ class WorkingCopy:
         if not self.building.exists():
             return None
         with suppress(duckdb.Error, StoreError), ExitStack() as stack:
-            con = stack.enter_context(connect_for_writing(self.building))
+            con = stack.enter_context(connect_for_writing(self.building, reach=(self.staging,)))
             # A copy of an older schema would need its own migration: begin afresh instead.
             is_current = schema_version(con, self.building) == SCHEMA_VERSION
             is_spoilt = _tries(con) >= MAX_TRIES
@@ -177,7 +177,7 @@ class WorkingCopy:
             # Under another name until it is whole: half a copy must not be taken up later.
             shutil.copyfile(base, self.staging)
             self.staging.replace(self.building)
-        con = connect_for_writing(self.building)
+        con = connect_for_writing(self.building, reach=(self.staging,))
         migrate(con, since=0 if base is None else schema_version(con, self.building))
         write_meta(con, "parent", generation)
         return con

@@ -45,7 +45,7 @@ def export_kernels(con: duckdb.DuckDBPyConnection, dest: Path, *, facts_only: bo
         f"SELECT {selected} FROM kernels AS k JOIN kernel_rows AS s USING (id) "
         f"WHERE {'k.removed_at IS NULL' if is_page else 'true'} ORDER BY k.id"
     )
-    with _draft_of(dest) as draft:
+    with _written_whole(dest) as draft:
         return write(con, query, draft)
 
 
@@ -62,14 +62,19 @@ def export_table(table: Table, dest: Path) -> None:
     if write is None or dest.suffix.lower() == ".table":
         known = " ".join(f".{style}" for style in WRITERS if style != "table")
         raise QueryError(f"{dest}: unknown format {dest.suffix or '(no suffix)'}; use {known}")
-    with _draft_of(dest) as draft, draft.open("w", encoding="utf-8", newline="") as out:
+    with _written_whole(dest) as draft, draft.open("w", encoding="utf-8", newline="") as out:
         write(table, out)
 
 
+def draft_of(dest: Path) -> Path:
+    """Return where a file is written before it is moved to `dest`; a connection must reach it."""
+    return dest.with_name(f"{dest.name}.part")
+
+
 @contextmanager
-def _draft_of(dest: Path) -> Iterator[Path]:
+def _written_whole(dest: Path) -> Iterator[Path]:
     """Yield where to write what is moved to `dest` once it is whole."""
-    draft = dest.with_name(f"{dest.name}.part")
+    draft = draft_of(dest)
     try:
         draft.touch()
         try:

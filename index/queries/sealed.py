@@ -32,7 +32,7 @@ def run_sql(path: Path, query: str, *, limit: int | None = None) -> Table:
         QueryError: the query is not one such statement, is wrong, or takes too long.
         StoreError: the index cannot be read.
     """
-    with open_index(path, sealed=True) as con, ThreadPoolExecutor(max_workers=1) as pool:
+    with open_index(path, bounded=True) as con, ThreadPoolExecutor(max_workers=1) as pool:
         # DuckDB answers to no keyboard while it works, so another thread has it work.
         asked = pool.submit(_ask, con, query, limit)
         try:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from index.database import open_index
-from index.files.bundle import write_bundle
+from index.files.bundle import bundle_reach, write_bundle
 from index.files.published import FACTS_NAME, INDEX_NAME, SCANS_NAME, SUMS_NAME
 from tests.github_crawl.crawls import SECRET, kernel_file
 from tests.github_server import Fault, What
@@ -40,7 +40,7 @@ def test_a_first_run_publishes_all_files_with_their_checksums(jobs: Jobs) -> Non
 def test_a_first_run_begins_from_what_comes_with_the_package(jobs: Jobs) -> None:
     jobs.crawl()
     jobs.bundle = jobs.folder / "bundle"
-    with open_index(jobs.index) as con:
+    with open_index(jobs.index, reach=bundle_reach(jobs.folder / "scratch", jobs.bundle)) as con:
         write_bundle(con, jobs.folder / "scratch", jobs.bundle)
         dates = con.execute("SELECT id, first_seen FROM kernels ORDER BY id").fetchall()
     assert jobs.crawl_and_publish().code == 0

@@ -40,9 +40,7 @@ def doubts(tmp_path: Path) -> Iterator[Callable[..., tuple[str, ...]]]:
         for change in changes:
             change(new)
         with ExitStack() as stack:
-            before, after = (
-                stack.enter_context(open_index(path, sealed=True)) for path in (old, new)
-            )
+            before, after = (stack.enter_context(open_index(path)) for path in (old, new))
             return find_doubts(after, before, listed)
 
     yield find

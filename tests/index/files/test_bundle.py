@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from crawler.models import (
 from index.cli import main
 from index.database import open_index
 from index.errors import StoreError
-from index.files.bundle import ABOUT, KERNELS, REPOS, digest_of, read_bundle, write_bundle
+from index.files.bundle import (
+    ABOUT,
+    KERNELS,
+    REPOS,
+    bundle_reach,
+    digest_of,
+    read_bundle,
+    write_bundle,
+)
 from index.files.unpacking import unpacked_bundle
 from index.store import Store
 from index.tables.verifications import HOME
@@ -64,7 +73,7 @@ def bundle(db: Path, tmp_path: Path) -> Path:
         crawled(name="acme/broken", status=RepoStatus.FAILED, error=PROSE, commit=None),
     )
     folder = tmp_path / "bundle"
-    with open_index(db) as con:
+    with open_index(db, reach=bundle_reach(tmp_path / "scratch", folder)) as con:
         write_bundle(con, tmp_path / "scratch", folder)
     return folder
 
@@ -131,7 +140,7 @@ def test_a_bundle_says_what_it_holds(bundle: Path) -> None:
 
 
 def test_the_same_index_makes_the_same_bundle(db: Path, bundle: Path, tmp_path: Path) -> None:
-    with open_index(db) as con:
+    with open_index(db, reach=bundle_reach(tmp_path / "scratch", tmp_path / "again")) as con:
         write_bundle(con, tmp_path / "scratch", tmp_path / "again")
     assert digest_of(tmp_path / "again") == digest_of(bundle)
 
@@ -184,7 +193,7 @@ def test_what_was_verified_stays_so_in_the_users_own_index(
     save(db, crawled(of_ours, name=HOME))
     with Store.open_for_writing(db) as store:
         assert store.save_verifications([record()]) == 1
-    with open_index(db) as con:
+    with open_index(db, reach=bundle_reach(tmp_path / "scratch", tmp_path / "bundle")) as con:
         write_bundle(con, tmp_path / "scratch", tmp_path / "bundle")
     seed = unpacked_bundle(tmp_path / "bundle", lambda text: None)
     own = tmp_path / "own.duckdb"
@@ -271,16 +280,26 @@ def _unpack_there(bundle: Path, cache: str, results: Any) -> None:
     results.put((str(path), len(told)))
 
 
-def test_another_bundle_makes_another_index_and_the_old_one_goes(
-    installed: Path, bundle: Path, db: Path, tmp_path: Path
+@pytest.mark.parametrize(("days_unused", "is_kept"), [(0, True), (29, True), (31, False)])
+def test_the_index_of_another_version_stays_while_that_version_reads_it(
+    installed: Path, bundle: Path, db: Path, tmp_path: Path, days_unused: int, is_kept: bool
 ) -> None:
     old = unpacked_bundle(bundle, lambda text: None)
+    then = time.time() - days_unused * 86400
+    os.utime(old, (then, then))
     save(db, crawled(SOFTMAX, kernel("later")))
-    with open_index(db) as con:
+    with open_index(db, reach=bundle_reach(tmp_path / "scratch", bundle)) as con:
         write_bundle(con, tmp_path / "scratch", bundle)
     new = unpacked_bundle(bundle, lambda text: None)
     assert new != old
-    assert (new.exists(), old.exists()) == (True, False)
+    assert (new.exists(), old.exists()) == (True, is_kept)
+
+
+def test_reading_the_bundled_index_tells_that_it_is_in_use(installed: Path, bundle: Path) -> None:
+    path = unpacked_bundle(bundle, lambda text: None)
+    os.utime(path, (0, 0))
+    assert unpacked_bundle(bundle, lambda text: None) == path
+    assert path.stat().st_mtime > 0
 
 
 def test_where_the_cache_cannot_be_written_a_private_temporary_folder_serves(

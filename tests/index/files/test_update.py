@@ -243,28 +243,139 @@ def test_credentials_of_a_netrc_stay_here(server, new, db, tmp_path, monkeypatch
     assert seen == ["", ""]
 
 
+# The view `kernels` as it should be, but for a column that reads a file of the reader's.
+_READS_A_FILE = (
+    "CREATE OR REPLACE VIEW kernels AS SELECT * REPLACE "
+    "((SELECT content FROM read_text('{secret}')) AS summary) FROM kernel_rows"
+)
+_AS_A_VIEW = "ALTER TABLE runs RENAME TO old_runs; CREATE VIEW runs AS SELECT "
 HOSTILE = {
     "a newer schema": (
         "UPDATE meta SET value = '99' WHERE key = 'schema_version'",
         r"schema 99, newer than this program's \d+; upgrade triton-index",
     ),
     "no index": ("DROP TABLE meta", "a DuckDB database, but no triton-index"),
-    "a table of another make": (
-        "ALTER TABLE skips RENAME reason TO why",
-        r"not made as this program makes an index \(skips\.reason VARCHAR is missing\)",
+    "a table of another make": ("ALTER TABLE skips RENAME reason TO why", "table skips"),
+    "a table less": ("DROP TABLE skips", "table skips is missing"),
+    "a table more": ("CREATE TABLE more (x INTEGER)", "table more is not of this schema"),
+    "a view more": ("CREATE VIEW more AS SELECT 1 AS x", "view more is not of this schema"),
+    "a column more": ("ALTER TABLE skips ADD COLUMN x INTEGER", "table skips is defined otherwise"),
+    "another order of columns": (
+        "CREATE OR REPLACE TABLE skips (path VARCHAR NOT NULL, repo VARCHAR NOT NULL, "
+        "reason VARCHAR NOT NULL)",
+        "table skips is defined otherwise",
     ),
-    "a table more": ("CREATE TABLE more (x INTEGER)", "more.x INTEGER is not of this schema"),
-    "a view more": ("CREATE VIEW more AS SELECT 1 AS x", "more.x INTEGER is not of this schema"),
+    "a column that may be null": (
+        "ALTER TABLE skips ALTER reason DROP NOT NULL",
+        "table skips is defined otherwise",
+    ),
+    "the view of kernels reads a file": (_READS_A_FILE, "view kernels is defined otherwise"),
+    "a table is a view of the same columns": (
+        _AS_A_VIEW + "* FROM old_runs",
+        "table runs is missing",
+    ),
+    "a table is a view that reads a file": (
+        _AS_A_VIEW + "content AS run_id, now()::TIMESTAMP AS started_at, NULL::TIMESTAMP AS "
+        "finished_at, 0.5 AS seconds FROM read_text('{secret}')",
+        "table runs is missing",
+    ),
+    "the view is a table": (
+        "CREATE TABLE copied AS FROM kernels; DROP VIEW kernels; "
+        "ALTER TABLE copied RENAME TO kernels",
+        "view kernels is missing",
+    ),
+    "the view of kernels computes a column": (
+        "CREATE OR REPLACE VIEW kernels AS SELECT *, current_setting('threads') AS threads "
+        "FROM kernel_rows",
+        "view kernels is defined otherwise",
+    ),
+    "a macro in the place of a function": (
+        "CREATE MACRO coalesce_(a) AS (SELECT content FROM read_text('{secret}'))",
+        "function coalesce_ is not of this schema",
+    ),
+    "a macro named as a built-in": (
+        "CREATE MACRO list_concat(a, b) AS a",
+        "function list_concat is not of this schema",
+    ),
+    "a table macro": (
+        "CREATE MACRO files() AS TABLE SELECT * FROM glob('/*')",
+        "function files is not of this schema",
+    ),
+    "a sequence": ("CREATE SEQUENCE s", "sequence s is not of this schema"),
+    "an index": ("CREATE INDEX i ON skips (repo)", "index i is not of this schema"),
+    "an index on an expression": (
+        "CREATE INDEX i ON skips (upper(repo))",
+        "index i is not of this schema",
+    ),
+    "a type": ("CREATE TYPE mood AS ENUM ('good')", "type mood is not of this schema"),
+    "another schema": ("CREATE SCHEMA aside", "schema aside"),
+    "a table in another schema": (
+        "CREATE SCHEMA aside; CREATE TABLE aside.runs (x INTEGER)",
+        "schema aside",
+    ),
+    "a default": (
+        "ALTER TABLE skips ALTER reason SET DEFAULT 'none'",
+        "table skips is defined otherwise",
+    ),
+    "a default that calls a function": (
+        "ALTER TABLE skips ALTER reason SET DEFAULT getvariable('x')",
+        "table skips is defined otherwise",
+    ),
+    "a generated column": (
+        "CREATE OR REPLACE TABLE skips (repo VARCHAR NOT NULL, path VARCHAR NOT NULL, "
+        "reason VARCHAR GENERATED ALWAYS AS (upper(path)))",
+        "table skips is defined otherwise",
+    ),
+    "a check": (
+        "CREATE OR REPLACE TABLE skips (repo VARCHAR NOT NULL, path VARCHAR NOT NULL, "
+        "reason VARCHAR NOT NULL CHECK (length(reason) > 0))",
+        "table skips is defined otherwise",
+    ),
+    "a foreign key": (
+        "CREATE OR REPLACE TABLE skips (repo VARCHAR NOT NULL REFERENCES repos (name), "
+        "path VARCHAR NOT NULL, reason VARCHAR NOT NULL)",
+        "table skips is defined otherwise",
+    ),
+    "another type of a column": (
+        "ALTER TABLE runs ALTER seconds TYPE FLOAT",
+        "table runs is defined otherwise",
+    ),
+    "a collation": (
+        "CREATE OR REPLACE TABLE skips (repo VARCHAR COLLATE NOCASE NOT NULL, "
+        "path VARCHAR NOT NULL, reason VARCHAR NOT NULL)",
+        "table skips is defined otherwise",
+    ),
 }
 
 
 @pytest.mark.parametrize(("statement", "message"), HOSTILE.values(), ids=HOSTILE)
-def test_an_index_of_another_make_is_refused(server, new, db, old, statement, message):
-    server.publish(altered(new, statement))
+def test_an_index_of_another_make_is_refused(server, new, db, old, tmp_path, statement, message):
+    secret = tmp_path / "secret"
+    secret.write_text("of the reader's")
+    server.publish(altered(new, statement.replace("{secret}", str(secret))))
     with pytest.raises(PublishedError, match=message):
         fetch(server, db)
     assert db.read_bytes() == old
     assert leftovers(db) == set()
+
+
+@pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1 has no triggers")
+def test_an_index_with_a_trigger_is_refused(server, new, db, old, tmp_path):
+    # Only files of a newer format than ours can hold one.
+    hostile = tmp_path / "hostile.duckdb"
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH '{new}' AS new (READ_ONLY)")
+        con.execute(f"ATTACH '{hostile}' AS hostile (STORAGE_VERSION 'v2.0.0')")
+        con.execute("COPY FROM DATABASE new TO hostile")
+        con.execute("USE hostile")
+        con.execute(
+            "CREATE TRIGGER t AFTER INSERT ON skips FOR EACH STATEMENT "
+            "INSERT INTO meta SELECT content, '' FROM read_text('/etc/hostname')"
+        )
+    server.publish(hostile)
+    with pytest.raises(PublishedError, match="trigger t is not of this schema"):
+        fetch(server, db)
+    assert db.read_bytes() == old
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"\0" * 8192], ids=len)

@@ -10,7 +10,7 @@ import pytest
 from crawler.models import Autotune, AutotuneConfig
 from index.database import open_index
 from index.errors import ExportError, QueryError
-from index.queries.export import PAGE_COLUMNS, PROSE_COLUMNS, export_kernels
+from index.queries.export import PAGE_COLUMNS, PROSE_COLUMNS, draft_of, export_kernels
 from index.queries.kernels import KERNEL_COLUMNS
 from tests.index.samples import body, crawled, kernel, save
 
@@ -30,7 +30,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def export(library: Path, dest: Path, **more: bool) -> int:
-    with open_index(library) as con:
+    with open_index(library, reach=(draft_of(dest),)) as con:
         return export_kernels(con, dest, **more)
 
 

@@ -173,7 +173,7 @@ def test_columns_of_one_name_are_told_apart(library: Path) -> None:
 
 
 def test_a_query_too_large_is_stopped(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(database._SEALED, "memory_limit", "100MB")
+    monkeypatch.setitem(database._BOUNDED, "memory_limit", "100MB")
     with pytest.raises(QueryError, match=r"[Mm]emory"):
         run_sql(library, "SELECT list(range) FROM range(1000000000)")
 

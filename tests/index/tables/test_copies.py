@@ -83,7 +83,7 @@ def test_a_second_crawl_changes_no_row(indexed: Path) -> None:
 
 
 def test_only_new_texts_are_read(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from index import copies
+    from index.tables import copies
 
     made: list[str] = []
     real = copies.fingerprint_of
