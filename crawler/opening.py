@@ -87,7 +87,7 @@ class Opener:
             why = "the time granted to this run is over; run again to go on from here"
             return left_for_next_run(so_far, why)
         is_same = known is not None and known.scanner_version == so_far.scanner_version
-        is_done = known is not None and not known.is_history_due
+        is_done = known is not None and bool(known.commit) and not known.is_history_due
         current = known if is_same and is_done and not full else None
         try:
             if source.kind is SourceKind.GITHUB:

@@ -25,6 +25,7 @@ from crawler.models import (
     KernelRecord,
     KnownRepo,
     RepoReport,
+    RepoStatus,
     ScanSkip,
 )
 from index.database import storage_errors
@@ -164,7 +165,8 @@ class Store:
         crawled = _without_doubles(crawled)
         with self._transaction() as con:
             crawled = self._follow_name(con, crawled)
-            merge = self._save_kernels(crawled, run) if crawled.status in WHOLE else Merge()
+            is_settled = crawled.status in WHOLE or crawled.status is RepoStatus.GONE
+            merge = self._save_kernels(crawled, run) if is_settled else Merge()
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
             save_repo(con, crawled, _utc(run.started_at))

@@ -87,6 +87,12 @@ def save_repo(con: duckdb.DuckDBPyConnection, crawled: CrawledRepo, at: datetime
                 "name": clean_text(crawled.name),
             },
         )
+    if crawled.status is RepoStatus.GONE:
+        # Should it come back, even with the same commit, all of it is to be read.
+        con.execute(
+            "UPDATE repos SET commit = NULL, kernels = 0 WHERE name = ?",
+            [clean_text(crawled.name)],
+        )
     save_github(con, crawled)
 
 

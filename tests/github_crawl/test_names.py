@@ -96,9 +96,9 @@ def test_another_repository_of_the_same_name_is_only_taken_when_asked_for(crawls
         assert (report.status, report.added, report.removed) == ("updated", 1, 2)
         assert crawls.one(source).status == "unchanged"
     else:
-        assert (report.status, report.kernels) == ("gone", 2)
+        assert (report.status, report.kernels, report.removed) == ("gone", 0, 2)
         assert "crawl it with --full to take the new one" in (report.error or "")
-        assert len(crawls.live()) == 2
+        assert crawls.live() == []
 
 
 @pytest.mark.parametrize("change", ["full", "choice of files"])
@@ -109,6 +109,24 @@ def test_a_renamed_repository_whose_old_name_was_taken_is_followed_by_its_id(ren
     report = renamed.one(source, full=change == "full")
     assert (report.repo, report.status, report.renamed_from) == (NEW, "renamed", OLD)
     assert renamed.live() == [f"{NEW}:gone.py::gone", f"{NEW}:k.py::k"]
+
+
+def test_kernels_of_a_repository_that_is_gone_are_dated_until_it_returns(crawls):
+    repo = crawls.server.world.add(OLD, FILES)
+    crawls.one(OLD)
+    repo.private = True
+    report = crawls.one(OLD)
+    assert (report.status, report.kernels, report.removed) == ("gone", 0, 2)
+    assert crawls.live() == []
+    assert crawls.rows("SELECT count(*) FROM kernels WHERE removed_at IS NOT NULL") == [(2,)]
+    again = crawls.one(OLD)
+    assert (again.status, again.removed) == ("gone", 0)
+    # The commit is the one that was known: what stands there is read again all the same.
+    repo.private = False
+    report = crawls.one(OLD)
+    assert (report.status, report.kernels, report.files_parsed) == ("updated", 2, 0)
+    assert crawls.live() == [f"{OLD}:gone.py::gone", f"{OLD}:k.py::k"]
+    assert crawls.one(OLD).status == "unchanged"
 
 
 def test_what_github_says_is_kept(crawls):
