@@ -29,7 +29,9 @@ class _Entry:
     call: str
     distance: int
     through: tuple[ClassAt, ...]
-    """The autograd functions that it applies."""
+    """The autograd functions that it applies, or that what it calls does."""
+    applies: ClassAt | None = None
+    """The autograd function that is called as such, with `apply`."""
 
     @property
     def is_public(self) -> bool:
@@ -56,7 +58,8 @@ class Usages:
         if entries:
             aside = bool(_ASIDE.search(kernel.path))
             own = _own_classes(entries, {kernel.path, *(start.path for start in starts)})
-            best = min(entries, key=lambda e: _rank(e, own, is_aside=aside))
+            wrapped = _wrapped(entries)
+            best = min(entries, key=lambda e: _rank(e, own, wrapped, is_aside=aside))
             return self._written(best.path, best.name, best.call)
         if "." in facts.qualname or role in (Role.KERNEL, Role.UNKNOWN):
             return None
@@ -70,7 +73,9 @@ class Usages:
             for name, call, through in self._calls(way.function):
                 if way.is_backward and not call.endswith(_IN_BACKWARD):
                     call += _IN_BACKWARD
-                yield _Entry(way.function.path, name, call, way.distance, (*way.through, *through))
+                classes = (*way.through, *through)
+                applies = through[0] if through and ".apply(" in call else None
+                yield _Entry(way.function.path, name, call, way.distance, classes, applies)
 
     def _calls(self, function: FunctionAt) -> Iterator[tuple[str, str, tuple[ClassAt, ...]]]:
         """Yield what to import to get to a function, the call, and what that call applies."""
@@ -94,6 +99,7 @@ class Usages:
         facts = self._graph.class_facts(of.of)
         forward = self._graph.method(of.of, "forward")
         given = self._graph.facts(forward).arguments if forward is not None else ()
+        given = given[1:] if given[:1] == ("cls",) else given
         given = given if "setup_context" in facts.members else given[1:]
         alias = self._alias(of.of, facts.name)
         call = _call(alias if alias != facts.name else f"{alias}.apply", given)
@@ -124,13 +130,31 @@ def _own_classes(entries: Iterable[_Entry], paths: Container[str]) -> frozenset[
     return frozenset(beside or (every if len(every) == 1 else ()))
 
 
+def _wrapped(entries: Iterable[_Entry]) -> frozenset[ClassAt]:
+    """Return the autograd functions that a public function of their file applies."""
+    return frozenset(
+        class_
+        for entry in entries
+        if entry.is_public and not entry.applies
+        for class_ in entry.through
+        if class_.path == entry.path
+    )
+
+
 def _rank(
-    entry: _Entry, own: frozenset[ClassAt], *, is_aside: bool
-) -> tuple[bool, bool, bool, int, str, str]:
+    entry: _Entry, own: frozenset[ClassAt], wrapped: frozenset[ClassAt], *, is_aside: bool
+) -> tuple[bool, bool, bool, bool, bool, int, str, str]:
     """Return what to compare ways by: the least is shown."""
-    strays = not is_aside and _ASIDE.search(entry.path) is not None
-    is_below = bool(own) and own.isdisjoint(entry.through)
-    return strays, not entry.is_public, is_below, entry.distance, entry.path, entry.call
+    return (
+        not is_aside and _ASIDE.search(entry.path) is not None,
+        not entry.is_public,
+        bool(own) and own.isdisjoint(entry.through),
+        entry.call.endswith(_IN_BACKWARD),
+        entry.applies is not None and entry.applies in wrapped,
+        entry.distance,
+        entry.path,
+        entry.call,
+    )
 
 
 def _call(name: str, arguments: Iterable[str]) -> str:
