@@ -48,6 +48,12 @@ _WORDS = {
     "gptq": "int4",
 }
 _KNOWN = frozenset(DTYPES)
+_BYTES = frozenset({"int8", "uint8"})
+_ADDRESS_IN = {
+    byte: re.compile(rf"pointer_type\(\s*(?:element_ty\s*=\s*)?\w{{1,20}}\.{byte}\b")
+    for byte in _BYTES
+}
+MAX_SOURCE = 200_000
 MAX_HEADER = 20_000
 _HEADER_END = re.compile(r"\)\s*(?:->[^:\n]{0,80})?:")
 _ANNOTATION = re.compile(r":\s*[\"']?\*?(?:triton\.language\.|tl\.)?(\w{2,12})(?=[\s,=)\"']|$)")
@@ -65,6 +71,7 @@ def dtypes_of(kernel: KernelRecord, called: Iterable[KernelRecord] = ()) -> tupl
     for each in (kernel, *called):
         found.update(_annotated(each))
         names = {part for use in each.uses for part in use.name.split(".") if part in _KNOWN}
+        names -= {byte for byte in names & _BYTES if _is_only_address(byte, each.source)}
         found.update(names)
         if any(use.name.rpartition(".")[2].startswith("dot_scaled") for use in each.uses):
             found.update(_WORDS[word] for word in _OPERAND_FORMAT.findall(each.source))
@@ -72,6 +79,12 @@ def dtypes_of(kernel: KernelRecord, called: Iterable[KernelRecord] = ()) -> tupl
     if any(name.startswith("float8") for name in found):
         found.add("float8")
     return tuple(dtype for dtype in DTYPES if dtype in found)
+
+
+def _is_only_address(byte: str, source: str) -> bool:
+    """Tell whether a byte is named only for addresses to be counted in: `pointer_type(tl.int8)`."""
+    text = source[:MAX_SOURCE]
+    return text.count(f".{byte}") == len(_ADDRESS_IN[byte].findall(text)) > 0
 
 
 def _annotated(kernel: KernelRecord) -> Iterator[str]:

@@ -23,6 +23,9 @@ _COPY = re.compile(r"\s*(\w{1,40}) *= *(\w{1,40})\s*(?:#|$)")
 _WORD = re.compile(r"\w+")
 _WHILE = re.compile(r"\bwhile ([^\n:]{1,160}):")
 _PROGRAMS = re.compile(r"(\w{1,40}) *= *(\w{1,8}\.num_programs\()")
+_RANGE_STEP = re.compile(
+    r"range\([^\n()]{1,120}(?:\([^\n()]{0,60}\)[^\n()]{0,60})?, *(\w{1,40})\s*\)"
+)
 _STEP = re.compile(r"(\w{1,40}) *(?:\+=|= *\1 *\+) *([^\n]{1,120})")
 _PROGRAM_WORD = re.compile(r"num_programs\(|\bNUM_(?:SMS?|PROGRAMS?|CTAS?)\b", re.IGNORECASE)
 _TAKEN = re.compile(r"(\w{1,40}) *= *\w{1,8}\.atomic_add\([^\n]{1,120}, *1\b")
@@ -49,7 +52,10 @@ def loops_over_programs(source: str) -> bool:
     A `while` loop does so where it asks for a number that grows by that step, or that is taken
     from a counter which all programs share.
     """
-    return bool(_PROGRAM_LOOP.search(source)) or _counts_programs(source)
+    if _PROGRAM_LOOP.search(source) or _counts_programs(source):
+        return True
+    steps = {name for name, _ in _PROGRAMS.findall(source)}
+    return bool(steps) and any(step in steps for step in _RANGE_STEP.findall(source))
 
 
 def _counts_programs(source: str) -> bool:

@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crawler.models import Autotune, Param, ParamKind
@@ -86,6 +87,8 @@ def kernel_facts(
         Param(name=p.name, kind=kind_of(p.name, written_kinds[p.name], flow), default=p.default)
         for p in header.params
     )
+    rest = {extra.arg for extra in (node.args.vararg, node.args.kwarg) if extra is not None}
+    params = tuple(replace(p, kind=ParamKind.UNKNOWN) if p.name in rest else p for p in params)
     unknown = {param.name for param in params if param.kind is ParamKind.UNKNOWN}
     return KernelFacts(
         start_line=start,
@@ -101,7 +104,7 @@ def kernel_facts(
         methods=tuple(sorted(body.methods)),
         returns_value=body.returns_value,
         source="\n".join(lines[start - 1 : end]),
-        numbers=tuple(sorted(flow.numbers & unknown)),
+        numbers=tuple(sorted((flow.numbers & unknown) - rest)),
         given_back=tuple(sorted(flow.given_back)),
         methods_of=tuple(sorted((flow.methods & unknown) - flow.pointers)),
         annotations=(*annotated_later, *annotations_of(node.args, unknown, inner.parent)),

@@ -99,7 +99,7 @@ class Usages:
         facts = self._graph.class_facts(of.of)
         forward = self._graph.method(of.of, "forward")
         given = self._graph.facts(forward).arguments if forward is not None else ()
-        given = given[1:] if given[:1] == ("cls",) else given
+        given = given[1:] if given[1:2] == ("ctx",) else given
         given = given if "setup_context" in facts.members else given[1:]
         alias = self._alias(of.of, facts.name)
         call = _call(alias if alias != facts.name else f"{alias}.apply", given)

@@ -18,6 +18,8 @@ from tests.crawler.enrich.kernels import bare, scanned
         ("a.to(tl.int8)", ("int8",)),
         ("tl.dot_scaled(a, a, 'e2m1', a, a, 'e4m3')", ("float8", "float4")),
         ("tl.device_print('e2m1')", ()),
+        ("tl.store(a.to(tl.pointer_type(tl.int8)) + 4, 1)", ()),
+        ("tl.store(a.to(tl.pointer_type(tl.int8)) + 4, a.to(tl.int8))", ("int8",)),
         ("tl.zeros((1,), a.dtype)", ()),
     ],
 )

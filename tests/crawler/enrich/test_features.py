@@ -160,6 +160,11 @@ def test_a_plain_kernel_has_none(params: str, body: str) -> None:
         ("masked", "a, n", "tl.atomic_add(a, n, n < 3)"),
         ("persistent", "a, n", "t = tl.program_id(0)\nwhile t < n:\n    t += tl.num_programs(0)"),
         ("persistent", "a, n, NUM_SMS", "t = tl.program_id(0)\nwhile t < n:\n    t = t + NUM_SMS"),
+        (
+            "persistent",
+            "a, n",
+            "s = tl.program_id(0)\ng = tl.num_programs(0)\nfor i in range(s, n, g):\n    pass",
+        ),
         ("persistent", "a, n", "p = tl.num_programs(0)\nt = a\nwhile t < n:\n    t += p"),
         (
             "persistent",

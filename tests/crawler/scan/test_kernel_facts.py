@@ -231,6 +231,14 @@ def test_an_attribute_of_an_object_says_nothing_of_the_object(tmp_path: Path) ->
     assert record.params[0].kind is UNKNOWN
 
 
+def test_what_takes_all_the_rest_has_no_kind(tmp_path: Path) -> None:
+    source = (
+        f"{IMPORTS}@triton.jit\ndef add(x_ptr, *args, **meta):\n"
+        "    tl.store(x_ptr + args[0] * meta['N'], 1)\nadd[(1,)](x, 1)\n"
+    )
+    assert [p.kind for p in kernel_of(tmp_path, source).params] == [POINTER, UNKNOWN, UNKNOWN]
+
+
 def test_memory_that_gluon_made_is_no_descriptor(tmp_path: Path) -> None:
     source = """
 from triton.experimental import gluon
