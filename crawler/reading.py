@@ -45,6 +45,10 @@ from crawler.scan.result import (
 )
 from crawler.snapshot.select import is_metadata, is_source
 
+MAX_FILES = 50_000
+"""Files of one source that are read, in the order of their paths; the largest seen has 12,000."""
+MAX_KERNELS = 20_000
+"""Kernels of one source, likewise; the largest seen has 6,000."""
 MAX_DOCUMENTS = 500
 MAX_DOCUMENT_BYTES = 128 << 10
 
@@ -93,7 +97,8 @@ class _Reading:
     parsed: int = 0
 
     def crawled(self, so_far: CrawledRepo) -> CrawledRepo:
-        entries = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
+        sources = [entry for entry in self.snapshot.entries() if is_source(entry.path)]
+        entries, beyond = sources[:MAX_FILES], sources[MAX_FILES:]
         keys = {scan_key(entry) for entry in entries}
         if not self.full:
             cached = self.known.scans(sorted(keys), SCANNER_VERSION)
@@ -103,19 +108,26 @@ class _Reading:
         self.read(unknown, documents=documents[:MAX_DOCUMENTS])
         self.read_held_back(entries)
         is_incomplete = self.is_incomplete(entries)
-        facts = self.facts(entries)
+        facts, crowded = _first_kernels(self.facts(entries))
         kernels = kernel_records(
             self.snapshot, link_snapshot(facts, paths=[e.path for e in entries])
         )
-        skipped = (*self.snapshot.skipped, *self.skips(entries))
+        skipped = (
+            *self.snapshot.skipped,
+            *self.skips(entries),
+            *_left_out(crowded, f"more than {MAX_KERNELS:,} kernels in one source"),
+            *_left_out([e.path for e in beyond], f"more than {MAX_FILES:,} files in one source"),
+        )
         # What was not read may be what makes kernels of the functions of other files.
         is_unsure = is_incomplete or any(isinstance(skip, LostFile) for skip in skipped)
-        kept = {skip.path for skip in skipped} | ({e.path for e in entries} if is_unsure else set())
+        kept = {skip.path for skip in skipped} | {*crowded, *(e.path for e in beyond)}
+        if is_unsure:
+            kept |= {entry.path for entry in entries}
         histories = self.histories(entries, {kernel.path for kernel in kernels})
         return replace(
             so_far,
             status=RepoStatus.UPDATED if entries else RepoStatus.EMPTY,
-            files_seen=len(entries),
+            files_seen=len(sources),
             files_parsed=self.parsed,
             kernels=kernels,
             skipped=skipped,
@@ -228,6 +240,30 @@ class _Reading:
                 case Parsed(facts=facts):
                     for cell, reason in facts.skipped:
                         yield ScanSkip(path=f"{entry.path}[{cell}]", reason=reason)
+
+
+def _first_kernels(
+    facts: Mapping[str, FileFacts],
+) -> tuple[Mapping[str, FileFacts], Sequence[str]]:
+    """Return the files whose kernels together are not too many, and the paths of the others."""
+    taken: dict[str, FileFacts] = {}
+    crowded: list[str] = []
+    total = 0
+    for path, found in facts.items():
+        kernels = sum(function.kernel is not None for function in found.functions)
+        if total + kernels > MAX_KERNELS:
+            crowded.append(path)
+            continue
+        total += kernels
+        taken[path] = found
+    return taken, crowded
+
+
+def _left_out(paths: Sequence[str], reason: str) -> Iterator[ScanSkip]:
+    """Yield one skip for files that a limit on their number leaves out; they may be very many."""
+    if paths:
+        others = f", {len(paths) - 1:,} files after it too" if len(paths) > 1 else ""
+        yield ScanSkip(path=paths[0], reason=f"left out{others}: {reason}")
 
 
 def is_document(entry: Entry) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crawler.models import ScanSkip
-from crawler.scan.collect import collect_facts
+from crawler.scan.collect import MAX_KERNELS, TooManyKernelsError, collect_facts
 from crawler.scan.cst_to_ast import parse_with_libcst
 from crawler.scan.facts import SCANNER_VERSION, FileFacts
 from crawler.scan.gate import may_hold_kernels
@@ -23,6 +23,10 @@ __all__ = [
     "offered_names",
     "scan_file",
 ]
+
+
+MAX_DEFINITIONS = 20_000
+"""Times that a file may say `def`; told without a parse, which takes seconds for that many."""
 
 
 def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> FileFacts | ScanSkip:
@@ -46,6 +50,8 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
         text = read_source(path, data)
         if isinstance(text, ScanSkip):
             return text
+    if text.count("def ") > MAX_DEFINITIONS:
+        return ScanSkip(path=path, reason=f"defines more than {MAX_DEFINITIONS:,} functions")
     parsed = _parse_whole(path, text) if whole_with_libcst else parse_text(path, text)
     if isinstance(parsed, ScanSkip):
         return parsed
@@ -53,6 +59,8 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
         facts = collect_facts(parsed.tree, parsed.lines)
     except EntangledError:
         return ScanSkip(path=path, reason="its names lead to one another in too many ways")
+    except TooManyKernelsError:
+        return ScanSkip(path=path, reason=f"holds more than {MAX_KERNELS:,} kernels")
     return (
         msgspec.structs.replace(facts, cells=cells, skipped=skipped) if cells or skipped else facts
     )

@@ -42,10 +42,16 @@ from crawler.scan.survey import Definition, Noted, Survey, parameter_names, requ
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
 _KERNEL_KEYWORDS = frozenset({"kernel", "fn", "func", "kernel_fn", "triton_kernel"})
 _CODE = ("import ", "from ", "def ", "class ", "@", "if ", "try:")
+MAX_KERNELS = 2_000
+"""Eight times as many as in any file that was seen; a file of more was made to be a burden."""
 MAX_HEAD_LINES = 60
 MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})
 _HANDED_ON = re.compile(r"launch|(?:^|_)(?:run|runner|call|bench|benchmark|grid)(?:_|$)|call$")
+
+
+class TooManyKernelsError(Exception):
+    """A file holds more functions that are or may be kernels than anybody writes."""
 
 
 def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
@@ -53,6 +59,7 @@ def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
 
     Raises:
         EntangledError: Its names lead to one another in too many ways.
+        TooManyKernelsError: It holds more kernels than are taken.
     """
     survey = Survey()
     survey.walk(tree)
@@ -75,6 +82,8 @@ class _Collector:
 
     def collect(self) -> FileFacts:
         kernels = self.candidates()
+        if len(kernels) > MAX_KERNELS:
+            raise TooManyKernelsError
         called = called_values(self.calls, self.module, self.is_foreign)
         later = self.annotated_later()
         return FileFacts(

@@ -284,6 +284,31 @@ def test_a_clone_without_its_contents_is_not_done(make_repo: MakeRepo, tmp_path:
     assert (second.status, names(second)) == (RepoStatus.UPDATED, ["add", "mul"])
 
 
+@pytest.mark.parametrize(
+    ("limit", "value", "skip"),
+    [
+        ("MAX_FILES", 2, ("c.py", "left out, 1 files after it too: more than 2 files")),
+        ("MAX_KERNELS", 2, ("c.py", "left out, 1 files after it too: more than 2 kernels")),
+        ("MAX_FILES", 3, ("d.py", "left out: more than 3 files")),
+    ],
+)
+def test_files_and_kernels_of_a_source_are_bounded(
+    make_repo: MakeRepo,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    value: int,
+    skip: tuple[str, str],
+) -> None:
+    path = make_repo({f"{name}.py": ADD.replace("add", name) for name in "abcd"})
+    monkeypatch.setattr(f"crawler.reading.{limit}", value)
+    (repo,) = crawled(clone(path))
+    (told,) = repo.skipped
+    assert (told.path, told.reason) == (skip[0], f"{skip[1]} in one source")
+    assert names(repo) == list("abcd"[:value])
+    assert set(repo.kept) == {f"{name}.py" for name in "abcd"[value:]}
+    assert repo.files_seen == 4
+
+
 def test_while_a_file_is_missing_no_kernel_of_another_counts_as_gone(make_repo: MakeRepo) -> None:
     """The file that makes a decorator of jit decides on the kernels of all who import it."""
     user = "from wrap import kernel\n\n@kernel\ndef add(x):\n    return x\n"
