@@ -100,6 +100,12 @@ def _follow_moves(con: duckdb.DuckDBPyConnection, staging: Staging, repo: str) -
         "WHERE kernel_rows.id = moved.previous_id AND kernel_rows.repo = $repo",
         {"repo": repo},
     )
+    if moves:
+        con.execute(
+            "UPDATE wish_matches SET matches = list_transform(matches, lambda m: "
+            "struct_update(m, id := coalesce(new_ids[m.id], m.id))) "
+            "FROM (SELECT map(list(previous_id), list(id)) AS new_ids FROM moved)"
+        )
 
 
 def _classify(con: duckdb.DuckDBPyConnection, repo: str, content: Iterable[str]) -> None:

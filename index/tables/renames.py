@@ -67,6 +67,13 @@ def rename_repo(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
             f"WHERE starts_with({column}, $prefix)",
             values | {"prefix": prefix},
         )
+    con.execute(
+        "UPDATE wish_matches SET matches = list_transform(matches, lambda m: struct_update("
+        "m, id := CASE WHEN starts_with(m.id, $prefix) "
+        "THEN $new || substr(m.id, length($old) + 1) ELSE m.id END)) "
+        "WHERE list_bool_or(list_transform(matches, lambda m: starts_with(m.id, $prefix)))",
+        values | {"prefix": prefix},
+    )
     is_known = con.execute("SELECT 1 FROM repos WHERE name = ?", [new]).fetchone() is not None
     for table in ("skips", "repo_blobs", "documents", "file_history"):
         if is_known:

@@ -121,9 +121,13 @@ def test_case_tells_no_repositories_apart(db: Path) -> None:
 
 def test_a_failure_under_a_former_name_is_that_of_the_repository(db: Path) -> None:
     save(db, crawled(kernel("a", repo=NEW), renamed_from=OLD))
-    for status in (RepoStatus.GONE, RepoStatus.FAILED, RepoStatus.UNCHANGED):
+    for status, kernels in (
+        (RepoStatus.FAILED, 1),
+        (RepoStatus.UNCHANGED, 1),
+        (RepoStatus.GONE, 0),
+    ):
         (report,) = save(db, crawled(name=OLD, status=status, commit=None)).repos
-        assert (report.repo, report.kernels) == (NEW, 1)
+        assert (report.repo, report.kernels) == (NEW, kernels)
         assert rows(db, "SELECT name, status FROM repos") == [(NEW, status.value)]
 
 
@@ -175,3 +179,34 @@ def test_names_that_other_kernels_refer_to_follow(db: Path) -> None:
     ]
     with open_index(db) as con:
         assert search(con, "fwd").ids == ("new/name:ops/add.py::fwd",)
+
+
+def match_wish_with(db: Path, id: str) -> None:
+    with duckdb.connect(db) as con:
+        con.execute(
+            "INSERT INTO wish_matches VALUES ('wish/list', 1, [{'id': ?, 'score': 0.9, "
+            "'reason': 'softmax'}, {'id': 'else/where:a.py::a', 'score': 0.5, 'reason': 'name'}], "
+            "now()::TIMESTAMP, NULL)",
+            [id],
+        )
+
+
+def matched(db: Path) -> list[str]:
+    return column(db, "SELECT unnest(matches).id FROM wish_matches")
+
+
+def test_matches_of_wishes_follow_a_renamed_repository(db: Path) -> None:
+    save(db, crawled(kernel("fwd", repo=OLD)))
+    match_wish_with(db, "old/name:ops/add.py::fwd")
+    save(db, crawled(name=NEW, status=RepoStatus.UNCHANGED, renamed_from=OLD))
+    assert matched(db) == ["new/name:ops/add.py::fwd", "else/where:a.py::a"]
+
+
+def test_matches_of_wishes_follow_a_kernel_that_moves(db: Path) -> None:
+    save(db, crawled(kernel("fwd", path="ops/a.py")))
+    before = column(db, "SELECT id FROM kernels")[0]
+    match_wish_with(db, before)
+    save(db, crawled(kernel("fwd", path="ops/b.py")))
+    (now,) = column(db, "SELECT id FROM kernels WHERE removed_at IS NULL")
+    assert now != before
+    assert matched(db) == [now, "else/where:a.py::a"]
