@@ -42,8 +42,8 @@ from crawler.scan.survey import Definition, Noted, Survey, parameter_names, requ
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
 _KERNEL_KEYWORDS = frozenset({"kernel", "fn", "func", "kernel_fn", "triton_kernel"})
 _CODE = ("import ", "from ", "def ", "class ", "@", "if ", "try:")
-MAX_KERNELS = 2_000
-"""Eight times as many as in any file that was seen; a file of more was made to be a burden."""
+MAX_KERNELS = 10_000
+"""Forty times as many as in any file that was seen; a file of more was made to be a burden."""
 MAX_HEAD_LINES = 60
 MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})

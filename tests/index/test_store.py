@@ -199,13 +199,12 @@ def test_an_empty_source_dates_its_kernels(db: Path) -> None:
     assert column(db, "SELECT removed_at IS NOT NULL FROM kernels") == [True]
 
 
-@pytest.mark.parametrize("status", [RepoStatus.FAILED, RepoStatus.GONE])
-def test_what_was_known_before_a_failure_stays_known(db: Path, status: RepoStatus) -> None:
+def test_what_was_known_before_a_failure_stays_known(db: Path) -> None:
     save(db, crawled(kernel(), skipped=(ScanSkip(path="x.py", reason="no"),)))
-    save(db, crawled(status=status, commit=None, error="it is not there"))
+    save(db, crawled(status=RepoStatus.FAILED, commit=None, error="it is not there"))
     assert column(db, "SELECT removed_at FROM kernels") == [None]
     assert rows(db, "SELECT status, error, commit, kernels FROM repos") == [
-        (status.value, "it is not there", FIRST_COMMIT, 1)
+        ("failed", "it is not there", FIRST_COMMIT, 1)
     ]
     assert rows(db, "SELECT * FROM skips") == [(REPO, "x.py", "no")]
     save(db, crawled(status=RepoStatus.UNCHANGED))
