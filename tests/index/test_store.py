@@ -129,7 +129,7 @@ def test_a_second_crawl_of_the_same_changes_no_row(db: Path) -> None:
     records = [kernel(f"k{n}", source=body(f"k{n}", f"x = {n}")) for n in range(20)]
     save(db, crawled(*records, kernel(repo="b/b")), crawled(kernel(repo="c/c")))
     before = rows(db, "SELECT * FROM kernel_rows ORDER BY id")
-    for status in (RepoStatus.UPDATED, RepoStatus.UNCHANGED, RepoStatus.FAILED, RepoStatus.GONE):
+    for status in (RepoStatus.UPDATED, RepoStatus.UNCHANGED, RepoStatus.FAILED):
         found = records if status is RepoStatus.UPDATED else []
         (report,) = save(db, crawled(*found, name=REPO, status=status)).repos
         assert (report.added, report.changed, report.removed, report.kernels) == (0, 0, 0, 20)

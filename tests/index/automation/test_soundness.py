@@ -70,7 +70,6 @@ GONE = crawled(name="acme/b", status=RepoStatus.GONE, error="acme/b: 404")
 SOUND = {
     "nothing changed": by_crawl(source("acme/a"), UNCHANGED),
     "a repository dropped kernels in a commit": by_crawl(source("acme/a", 7, **OTHER), UNCHANGED),
-    "a repository is gone": by_crawl(source("acme/a"), GONE),
     "one was left for the next run": by_crawl(source("acme/a"), LEFT),
     "a repository has another name": by_crawl(
         source("acme/a"), source("acme/new", renamed_from="acme/b")
@@ -96,6 +95,10 @@ UNSOUND = {
     "very many are gone at once, for whatever reason": (
         by_crawl(source("acme/a", 1, **OTHER), UNCHANGED),
         "9 of 20 kernels are gone in one crawl",
+    ),
+    "half of the kernels are gone with their repository": (
+        by_crawl(source("acme/a"), GONE),
+        "10 of 20 kernels are gone in one crawl",
     ),
     "rows vanished": (
         by_hand("DELETE FROM kernel_rows WHERE id = 'acme/a:f3.py::k3'"),
@@ -127,7 +130,7 @@ UNSOUND = {
     ),
     "a column is missing": (
         by_hand("ALTER TABLE skips DROP COLUMN reason"),
-        "the schema is not what the migrations make: skips.reason VARCHAR is missing",
+        "the schema is not what the migrations make: table skips is defined otherwise",
     ),
 }
 
