@@ -1,7 +1,7 @@
 """What the modules of a package offer, read from their source without importing anything.
 
 `Package.namespace("pkg.module")` answers with the names that `dir()` would show after an import,
-and with the keywords that each function and class takes. Imports, re-exports, stars, aliases and
+and with the parameters that each function and class takes. Imports, re-exports, stars, aliases and
 decorators are followed within the package; what comes from elsewhere is left out, and so is a
 function whose whole body raises: the name is there and the thing is gone.
 """
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ANY_KEYWORD = "**"
-"""Stands among the keywords of a function that takes any (`**kwargs`)."""
+"""Stands among the parameters of a function that takes any keyword (`**kwargs`)."""
 MEMBER_DECORATOR = "_tensor_member_fn"
 """What makes a function of Triton's a method of `tensor` too."""
 
@@ -46,16 +46,16 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or method with the keywords that it takes."""
+    """A function or method with its parameters, as `crawler.enrich.signatures` writes them."""
 
-    keywords: tuple[str, ...]
+    parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class; `keywords` are those of its constructor, None where they cannot be known."""
+    """A class; `parameters` are those of its constructor, None where they cannot be known."""
 
-    keywords: tuple[str, ...] | None
+    parameters: tuple[str, ...] | None
     members: Mapping[str, Symbol] = field(default_factory=dict)
 
 
@@ -97,6 +97,17 @@ class Package:
             names.update(m[len(prefix) :] for m in self._sources if m.startswith(prefix))
         symbols = {name: self.resolve(module, name) for name in sorted(names) if "." not in name}
         return {name: symbol for name, symbol in symbols.items() if symbol != ABSENT}
+
+    def borrowed(self, module: str) -> list[str]:
+        """Return the names that a module imports from outside the package, sorted."""
+        return sorted(
+            name
+            for name, bound in self._file(module).bindings.items()
+            if isinstance(bound, (From, Module))
+            and not f"{bound.module if isinstance(bound, From) else bound.name}.".startswith(
+                self._root
+            )
+        )
 
     def resolve(self, module: str, name: str) -> Symbol:
         """Return what a name of a module stands for."""
@@ -147,7 +158,7 @@ class Package:
             case From():
                 return self.resolve(what.module, what.name)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                return ABSENT if _only_raises(what) else Function(_keywords(what.args))
+                return ABSENT if _only_raises(what) else Function(_parameters(what.args))
             case ast.ClassDef():
                 return self._class(module, what)
         return self._evaluate(module, what)
@@ -194,27 +205,27 @@ class Package:
 
     def _class(self, module: str, node: ast.ClassDef) -> Class:
         members: dict[str, Symbol] = {}
-        keywords: tuple[str, ...] | None = ()
+        parameters: tuple[str, ...] | None = ()
         for base in reversed(node.bases):
             inherited = self._evaluate(module, base)
             if isinstance(inherited, Class):
                 members |= inherited.members
-                keywords = inherited.keywords
+                parameters = inherited.parameters
             else:
-                keywords = None
+                parameters = None
         own = dict(_class_members(node))
         members |= {name: s for name, s in own.items() if not isinstance(s, FunctionDef)}
         for name, function in own.items():
             if isinstance(function, FunctionDef):
-                members[name] = Function(_keywords(function.args, skip=_skipped(function)))
+                members[name] = Function(_parameters(function.args, skip=_skipped(function)))
         if node.name == "tensor":
             members |= {n: s for n, s in self._tensor_members.items() if n not in own}
         init = own.get("__init__", own.get("__new__"))
         if isinstance(init, FunctionDef):
-            keywords = _keywords(init.args, skip=1)
+            parameters = _parameters(init.args, skip=1)
         elif any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-            keywords = (*(keywords or ()), *_fields(node))
-        return Class(keywords, members)
+            parameters = (*(parameters or ()), *_fields(node))
+        return Class(parameters, members)
 
     @cached_property
     def _tensor_members(self) -> dict[str, Symbol]:
@@ -226,7 +237,7 @@ class Package:
                 if isinstance(bound, FunctionDef) and not _only_raises(bound):
                     marks = (ast.unparse(d).rpartition(".")[2] for d in bound.decorator_list)
                     if MEMBER_DECORATOR in marks:
-                        members[name] = Function(_keywords(bound.args, skip=1))
+                        members[name] = Function(_parameters(bound.args, skip=1))
         return members
 
 
@@ -234,13 +245,24 @@ def _module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _keywords(arguments: ast.arguments, skip: int = 0) -> tuple[str, ...]:
-    """Return the keywords that a signature takes; those with an underscore are the compiler's."""
-    names = [a.arg for a in [*arguments.posonlyargs, *arguments.args][skip:]]
-    names = names[max(0, len(arguments.posonlyargs) - skip) :]
-    names += [a.arg for a in arguments.kwonlyargs]
-    names = [name for name in names if not name.startswith("_")]
-    return (*names, ANY_KEYWORD) if arguments.kwarg else tuple(names)
+def _parameters(arguments: ast.arguments, skip: int = 0) -> tuple[str, ...]:
+    """Return the parameters of a signature; those with an underscore are the compiler's."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    optional = len(positional) - len(arguments.defaults)
+    found: list[str] = []
+    for place, argument in enumerate(positional):
+        if place >= skip and not argument.arg.startswith("_"):
+            found.append(argument.arg if place < optional else f"{argument.arg}=")
+        if place == len(arguments.posonlyargs) - 1 and found:
+            found.append("/")
+    if arguments.vararg is not None:
+        found.append(f"*{arguments.vararg.arg}")
+    only = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    by_keyword = [a.arg if d is None else f"{a.arg}=" for a, d in only if a.arg[0] != "_"]
+    if by_keyword and arguments.vararg is None:
+        found.append("*")
+    found += by_keyword
+    return (*found, ANY_KEYWORD) if arguments.kwarg else tuple(found)
 
 
 def _only_raises(node: FunctionDef) -> bool:
@@ -276,4 +298,4 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
         match statement:
             case ast.AnnAssign(target=ast.Name(id=name)):
                 if not name.startswith("_") and "ClassVar" not in ast.unparse(statement.annotation):
-                    yield name
+                    yield name if statement.value is None else f"{name}="

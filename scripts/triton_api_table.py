@@ -1,4 +1,4 @@
-"""Make `crawler/data/triton_api.json`: which release of Triton has which name and keyword.
+"""Make `crawler/data/triton_api.json`: which release of Triton has which name and parameter.
 
     python scripts/triton_api_table.py               # every final release since 2.0.0, anew
     python scripts/triton_api_table.py --add 3.10.0  # read one more release into the table
@@ -20,14 +20,15 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from crawler.enrich.api_table import ANY_KEYWORD, TABLE_NAME, ApiTable, Row, parse_table
+from crawler.enrich.api_table import ANYTHING, TABLE_NAME, ApiTable, Row, parse_table
+from crawler.enrich.signatures import UNKNOWN
 from crawler.errors import TritonIndexError
 from crawler.snapshot.package_index import PackageIndex
 from crawler.snapshot.pip_settings import read_index_settings
 from crawler.snapshot.pypi import open_pypi
 from crawler.snapshot.releases import find_releases
 from scripts.python_bindings import Module
-from scripts.python_namespaces import Class, Function, Package, Symbol
+from scripts.python_namespaces import VALUE, Class, Function, Package, Symbol
 
 TABLE = Path(__file__).parent.parent / "crawler" / "data" / TABLE_NAME
 OLDEST = Version("2.0.0")
@@ -36,19 +37,24 @@ ROOTS = (
     "triton.language",
     "triton.experimental.gluon",
     "triton.profiler.language",
+)
+"""Modules that are read with their members; of these, those in `DEEP` with all that is under."""
+DEEP = ("triton.language", "triton.experimental.gluon")
+SHALLOW = (
+    "triton.compiler",
+    "triton.errors",
+    "triton.knobs",
+    "triton.ops",
     "triton.runtime",
     "triton.testing",
-    "triton.tools.experimental_descriptor",
-    "triton.tools.tensor_descriptor",
-    "triton.compiler",
-    "triton.ops",
+    "triton.tools",
 )
-"""What is read; of these, the packages in `DEEP` with all that is under them."""
-DEEP = ("triton.language", "triton.experimental.gluon")
+"""Packages that host code imports from: read whole, without the members of classes. Of any other
+module only that it is there is noted."""
 
 _ITSELF = ""
-Names = dict[tuple[str, str], tuple[str, ...]]
-"""(module, name in it) -> the keywords that it takes; any where there are none to know."""
+Names = dict[tuple[str, str], str]
+"""(module, name in it) -> its signature; unknown where there is none to know."""
 
 
 def list_releases() -> list[str]:
@@ -80,28 +86,48 @@ def read_sources(version: str) -> dict[str, str]:
 
 
 def read_names(files: Mapping[str, str]) -> Names:
-    """Return the names that a release offers under `ROOTS`, methods as `Class.method`."""
+    """Return the names that a release offers, methods as `Class.method`."""
     package = Package(files)
+    modules = package.modules()
     names: Names = {}
     for root in ROOTS:
-        if root in package.modules():
+        if root in modules:
             _walk(package, root, root, (), names)
+    for module in modules:
+        if (module, _ITSELF) in names:
+            continue
+        names[module, _ITSELF] = UNKNOWN
+        if any(f"{module}.".startswith(f"{package_}.") for package_ in SHALLOW):
+            for name, symbol in _offered(package, module):
+                names[module, name] = signature_of(symbol)
+        else:
+            names[module, ANYTHING] = UNKNOWN
     return names
+
+
+def _offered(package: Package, module: str) -> Iterator[tuple[str, Symbol]]:
+    """Yield what a module has for its users, and what it happens to have from elsewhere."""
+    for name, symbol in package.namespace(module).items():
+        if isinstance(symbol, Module) or _is_listed(name, symbol):
+            yield name, symbol
+    yield from ((name, VALUE) for name in package.borrowed(module))
 
 
 def _walk(package: Package, path: str, module: str, inside: tuple[str, ...], names: Names) -> None:
     """Add the names of a module as they are reached through `path`, which may be an alias."""
-    names[path, ""] = (ANY_KEYWORD,)
-    for name, symbol in package.namespace(module).items():
+    names[path, _ITSELF] = UNKNOWN
+    for name, symbol in _offered(package, module):
         if isinstance(symbol, Module):
             is_child = symbol.name in (f"{module}.{name}", f"{module}._{name}")
             is_meant = path.startswith(DEEP) and (is_child or package.offers(module, name))
             if is_meant and symbol.name.startswith(DEEP) and symbol.name not in (module, *inside):
                 _walk(package, f"{path}.{name}", symbol.name, (*inside, module), names)
-        elif _is_listed(name, symbol):
-            names[path, name] = keywords_of(symbol)
+            elif not is_child:
+                names.setdefault((path, name), UNKNOWN)
+        else:
+            names[path, name] = signature_of(symbol)
             for member, method in _members(symbol):
-                names[path, f"{name}.{member}"] = keywords_of(method)
+                names[path, f"{name}.{member}"] = signature_of(method)
 
 
 def _is_listed(name: str, symbol: Symbol) -> bool:
@@ -116,10 +142,10 @@ def _members(symbol: Symbol) -> Iterator[tuple[str, Symbol]]:
         yield from ((n, m) for n, m in symbol.members.items() if not n.startswith("_"))
 
 
-def keywords_of(symbol: Symbol) -> tuple[str, ...]:
-    """Return the keywords of a function or class, any for anything else."""
-    known = symbol.keywords if isinstance(symbol, (Class, Function)) else None
-    return (ANY_KEYWORD,) if known is None else known
+def signature_of(symbol: Symbol) -> str:
+    """Return the signature of a function or class, unknown for anything else."""
+    known = symbol.parameters if isinstance(symbol, (Class, Function)) else None
+    return UNKNOWN if known is None else " ".join(known)
 
 
 def merge(names_of: Mapping[str, Names]) -> str:
@@ -127,10 +153,9 @@ def merge(names_of: Mapping[str, Names]) -> str:
     releases = tuple(sorted(names_of, key=Version))
     sets: dict[str, dict[str, dict[str, int]]] = {}
     for place, release in enumerate(releases):
-        for (module, name), keywords in names_of[release].items():
-            found = sets.setdefault(module, {}).setdefault(name, {_ITSELF: 0})
-            for key in (_ITSELF, *keywords):
-                found[key] = found.get(key, 0) | 1 << place
+        for (module, name), signature in names_of[release].items():
+            found = sets.setdefault(module, {}).setdefault(name, {})
+            found[signature] = found.get(signature, 0) | 1 << place
     table = ApiTable(releases, {})
     rows = (
         f" {_json(module)}: {{\n"
@@ -143,14 +168,13 @@ def merge(names_of: Mapping[str, Names]) -> str:
 
 
 def _row(table: ApiTable, found: Mapping[str, int]) -> Row:
-    itself = table.format_ranges(found[_ITSELF])
-    if found.get(ANY_KEYWORD) == found[_ITSELF]:
-        return itself
-    keywords: dict[str, list[str]] = {}
-    for name, releases in sorted(found.items()):
-        if name != _ITSELF:
-            keywords.setdefault(table.format_ranges(releases), []).append(name)
-    return [itself, {ranges: " ".join(names) for ranges, names in sorted(keywords.items())}]
+    every = 0
+    for releases in found.values():
+        every |= releases
+    signatures = {table.format_ranges(within): text for text, within in found.items()}
+    signatures = {within: text for within, text in signatures.items() if text != UNKNOWN}
+    itself = table.format_ranges(every)
+    return [itself, dict(sorted(signatures.items()))] if signatures else itself
 
 
 def _json(value: object) -> str:
@@ -161,11 +185,10 @@ def split(table: ApiTable) -> dict[str, Names]:
     """Return the names of each release in a table: what `merge` makes the table of."""
     names_of: dict[str, Names] = {release: {} for release in table.releases}
     for module, name, symbol in table.modules():
-        keywords = {ANY_KEYWORD: symbol.releases} if symbol.keywords is None else symbol.keywords
         for place, release in enumerate(table.releases):
             if symbol.releases >> place & 1:
-                taken = tuple(k for k, found in keywords.items() if found >> place & 1)
-                names_of[release][module, name] = taken
+                signatures = (text for within, text in symbol.signatures if within >> place & 1)
+                names_of[release][module, name] = next(signatures, UNKNOWN)
     return names_of
 
 

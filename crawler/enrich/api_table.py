@@ -3,38 +3,79 @@
 A set of releases is an integer whose bit `i` stands for `ApiTable.releases[i]`, so that many uses
 are combined with `&` and `|`. The file is JSON with one name a line:
 
-    "dot": ["2.0.0-", {"2.0.0-": "allow_tf32 input other", "2.2.0-": "acc"}]
+    "trans": ["2.0.0-", {"2.0.0-2.3.1": "input", "3.0.0-": "input *dims"}]
 
-A range `a-b` is closed, `a-` goes on to the newest release; `**` among the keywords takes any. A
-name with a range alone is no function, or one whose keywords cannot be known. Under the name ""
-stands the module itself. `scripts/triton_api_table.py` makes the file.
+A range `a-b` is closed, `a-` goes on to the newest release. The signatures are as
+`crawler.enrich.signatures` reads them; a name with a range alone is no function, or one whose
+parameters cannot be known. Under the name "" stands the module itself, under "*" anything else in a
+module that is not read. `scripts/triton_api_table.py` makes the file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-ANY_KEYWORD = "**"
+from crawler.enrich.signatures import Signature, parse_signature
+
+ANYTHING = "*"
 TABLE_NAME = "triton_api.json"
 Row = str | list[str | dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSymbol:
-    """A name of Triton's: the releases that have it and, for a function, each of its keywords."""
+    """A name of Triton's: the releases that have it and, for a function, how each is called."""
 
     releases: int
-    keywords: Mapping[str, int] | None = None
+    signatures: tuple[tuple[int, str], ...] = ()
+    """Sets of releases that share no member, each with the line of its signature."""
 
     def with_keyword(self, keyword: str) -> int:
         """Return the releases in which the name takes this keyword; all where that is unknown."""
-        if self.keywords is None:
-            return self.releases
-        return self.keywords.get(keyword, 0) | self.keywords.get(ANY_KEYWORD, 0)
+        return self._where(lambda signature: signature.accepts_keyword(keyword))
+
+    def with_places(self, n_positional: int) -> int:
+        """Return the releases in which the name takes as many positional arguments."""
+        return self._where(lambda signature: not signature.excess(n_positional))
+
+    def without(self, n_positional: int, keywords: Sequence[str]) -> tuple[int, str | None]:
+        """Return the releases to which a call gives all that they require, and what others lack."""
+        missing: str | None = None
+        found = self._unknown()
+        for releases, text in self.signatures:
+            signature = parse_signature(text)
+            lacking = signature and signature.missing(n_positional, keywords)
+            if lacking is None:
+                found |= releases
+            else:
+                missing = missing or lacking
+        return found, missing
+
+    def places(self, index: int) -> Iterator[tuple[int, str]]:
+        """Yield what the parameter at a position is called: releases, name."""
+        for releases, text in self.signatures:
+            signature = parse_signature(text)
+            name = signature.place(index) if signature is not None else None
+            if name is not None:
+                yield releases, name
+
+    def _where(self, accepts: Callable[[Signature], bool]) -> int:
+        found = self._unknown()
+        for releases, text in self.signatures:
+            signature = parse_signature(text)
+            if signature is None or accepts(signature):
+                found |= releases
+        return found
+
+    def _unknown(self) -> int:
+        known = 0
+        for releases, _ in self.signatures:
+            known |= releases
+        return self.releases & ~known
 
 
 class ApiTable:
@@ -69,7 +110,9 @@ class ApiTable:
             return module, self._symbol(rows[""])
         while rest and rest not in rows:
             rest = rest.rpartition(".")[0]
-        return (f"{module}.{rest}", self._symbol(rows[rest])) if rest else None
+        if rest:
+            return f"{module}.{rest}", self._symbol(rows[rest])
+        return (f"{module}.{ANYTHING}", self._symbol(rows[ANYTHING])) if ANYTHING in rows else None
 
     def since(self, release: str) -> int:
         """Return the set of a release and all later ones."""
@@ -106,16 +149,11 @@ class ApiTable:
     def _symbol(self, row: Row) -> ApiSymbol:
         if isinstance(row, str):
             return ApiSymbol(self.parse_ranges(row))
-        ranges, keywords = row
-        assert isinstance(ranges, str) and isinstance(keywords, dict)
+        ranges, signatures = row
+        assert isinstance(ranges, str) and isinstance(signatures, dict)
         return ApiSymbol(
             self.parse_ranges(ranges),
-            {
-                name: found
-                for text, names in keywords.items()
-                for found in (self.parse_ranges(text),)
-                for name in names.split()
-            },
+            tuple((self.parse_ranges(within), text) for within, text in signatures.items()),
         )
 
 

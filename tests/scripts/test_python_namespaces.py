@@ -98,8 +98,8 @@ def test_the_names_of_a_package() -> None:
 
 
 @pytest.mark.parametrize("name", ["f", "renamed", "alias", "wrapped"])
-def test_a_function_keeps_its_keywords_under_every_name(name: str) -> None:
-    assert PACKAGE.namespace("p")[name] == Function(("b", "c", "**"))
+def test_a_function_keeps_its_parameters_under_every_name(name: str) -> None:
+    assert PACKAGE.namespace("p")[name] == Function(("a", "/", "b", "*args", "c=", "**"))
 
 
 def test_a_function_that_only_raises_is_gone() -> None:
@@ -112,22 +112,26 @@ def test_what_comes_from_outside_is_left_out() -> None:
     assert not {"T", "TypeVar", "TYPE_CHECKING", "OnlyForTypes"} & set(PACKAGE.namespace("p.core"))
 
 
+def test_what_is_imported_from_outside_is_told_apart() -> None:
+    assert PACKAGE.borrowed("p") == ["np"]
+
+
 def test_the_constructor_and_methods_of_a_class() -> None:
     names = PACKAGE.namespace("p.core")
     thing = names["Thing"]
     assert isinstance(thing, Class)
-    assert thing.keywords == ("handle", "type")
+    assert thing.parameters == ("handle", "type")
     assert thing.members["to"] == Function(("dtype", "bitcast"))
     assert thing.members["make"] == Function(("n",))
     assert thing.members["shape"] == VALUE
-    assert names["Record"] == Class(("a", "b"), dict.fromkeys(("a", "b", "_private"), VALUE))
+    assert names["Record"] == Class(("a", "b="), dict.fromkeys(("a", "b", "_private"), VALUE))
     opaque = names["Opaque"]
-    assert isinstance(opaque, Class) and opaque.keywords is None
+    assert isinstance(opaque, Class) and opaque.parameters is None
 
 
 def test_names_that_a_loop_binds() -> None:
     names = PACKAGE.namespace("p.sub.leaf")
-    assert names["f"] == Function(("b", "c", "**"))
+    assert names["f"] == Function(("a", "/", "b", "*args", "c=", "**"))
     assert names["starred"] == Function(("x",))
 
 

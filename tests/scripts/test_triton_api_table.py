@@ -22,10 +22,24 @@ NEW = {
 
 def test_a_release_is_read() -> None:
     names = read_names(OLD)
-    assert names["triton", "jit"] == ("fn",)
-    assert names["triton.language", "dot"] == ("a", "b")
-    assert names["triton.language.math", "exp"] == ("x",)
+    assert names["triton", "jit"] == "fn"
+    assert names["triton.language", "dot"] == "a b"
+    assert names["triton.language.math", "exp"] == "x"
     assert ("triton", "language") not in names
+
+
+def test_of_a_module_that_is_not_read_it_is_noted_that_it_is_there() -> None:
+    names = read_names(OLD | {"triton/backends/amd.py": "def f(): ..."})
+    assert names["triton.backends.amd", "*"] == "?"
+    table = parse_table(merge({"3.0.0": names}))
+    assert table.find("triton.backends.amd.f") is not None
+    assert table.find("triton.language.f") is None
+
+
+def test_what_a_module_borrows_is_no_typing_error() -> None:
+    borrowed = {"triton/language/core.py": "import numpy as np\nfrom typing import List"}
+    names = read_names(OLD | borrowed)
+    assert names["triton.language.core", "np"] == names["triton.language.core", "List"] == "?"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,12 @@ from crawler.enrich.api_table import ApiTable, load_table
 SMALL = ApiTable(
     ("1.0", "1.1", "2.0"),
     {
-        "t": {"": "1.0-", "f": ["1.1-", {"1.1-": "x y", "2.0-": "z"}], "C": "1.0, 2.0-"},
-        "t.sub": {"": "2.0-", "g": ["2.0-", {"2.0-": "**"}], "none": ["2.0-", {}]},
+        "t": {
+            "": "1.0-",
+            "f": ["1.1-", {"1.1": "x y=", "2.0-": "x y= *rest z="}],
+            "C": "1.0, 2.0-",
+        },
+        "t.sub": {"": "2.0-", "g": ["2.0-", {"2.0-": "**"}], "none": ["2.0-", {"2.0-": ""}]},
     },
 )
 
@@ -50,6 +54,17 @@ def test_some_take_any_keyword_and_some_take_none() -> None:
         answer = SMALL.find(name)
         assert answer is not None
         assert SMALL.format_ranges(answer[1].with_keyword("what")) == taken
+
+
+def test_positions_have_ranges_of_their_own() -> None:
+    answer = SMALL.find("t.f")
+    assert answer is not None
+    _, symbol = answer
+    assert SMALL.format_ranges(symbol.with_places(2)) == "1.1-"
+    assert SMALL.format_ranges(symbol.with_places(3)) == "2.0-"
+    assert symbol.without(0, ("y",)) == (0, "x")
+    assert symbol.without(0, ("x",)) == (symbol.releases, None)
+    assert {name for _, name in symbol.places(1)} == {"y"}
 
 
 FACTS = [
