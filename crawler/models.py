@@ -185,17 +185,49 @@ class Autotune:
     configs: tuple[AutotuneConfig, ...] = ()
 
 
+ONE_OF = "one of: "
+"""`one of: a, b` among the guards of a use: its name stands for `a` or for `b`, as branches go.
+
+It is no expression of Python's, so that no condition can be taken for it.
+"""
+
+
+class UseKind(StrEnum):
+    """What of a kernel a use is: what its body names, or what else ties it to releases."""
+
+    NAME = "name"
+    METHOD = "method"
+    """A method of a tensor or a tensor descriptor, by its full name."""
+    HEADER = "header"
+    """A name in a decorator, a default, an annotation, a config."""
+    PLAIN_GLOBAL = "plain_global"
+    """A module's plain constant; `name` is Python's."""
+    ANNOTATED_GLOBAL = "annotated_global"
+    """One that is annotated as a constexpr and is none."""
+    ANNOTATED_POINTER = "annotated_pointer"
+    """A pointer parameter with an annotation other than constexpr."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiUse:
     """A name of Triton's that a kernel uses, e.g. `triton.language.dot` with `input_precision`.
 
-    `guards` are the conditions (source text) under which it is reached, outermost first.
+    `guards` are the conditions (source text) under which it is reached, outermost first. `args`
+    tell how each positional argument is given: `True`, `False`, `None`, `number`, `text`,
+    `constexpr`, `tensor`, `list`, `?` for any other, `*` and `**` for what is spread; None
+    where that is not known.
+    `unpacked` is the number of names that its result is unpacked into, 0 where it is not.
+    `places` are lines (1-based) and columns (0-based) in the file; an index does not keep them.
     """
 
     name: str
     keywords: tuple[str, ...] = ()
     is_call: bool = True
     guards: tuple[str, ...] = ()
+    kind: UseKind = UseKind.NAME
+    args: tuple[str, ...] | None = None
+    unpacked: int = 0
+    places: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +259,9 @@ class ScannedKernel:
     passes: tuple[str, ...]
     """The passes of autograd functions that launch it: `backward path::Class`."""
     uses: tuple[ApiUse, ...]
+    """What its body names of Triton."""
+    needs: tuple[ApiUse, ...] = ()
+    """What else ties it to releases: methods, decorators and configs, constants of its module."""
     source: str
 
 
@@ -260,6 +295,9 @@ class KernelRecord:
     calls: tuple[str, ...]
     passes: tuple[str, ...]
     uses: tuple[ApiUse, ...]
+    """What its body names of Triton."""
+    needs: tuple[ApiUse, ...] = ()
+    """What else ties it to releases: methods, decorators and configs, constants of its module."""
     source: str
 
 

@@ -118,6 +118,10 @@ class ApiTable:
         """Return the set of a release and all later ones."""
         return self.all & ~((1 << self._place[release]) - 1)
 
+    def until(self, release: str) -> int:
+        """Return the set of a release and all earlier ones."""
+        return (1 << (self._place[release] + 1)) - 1
+
     def parse_ranges(self, text: str) -> int:
         """Return the set of releases that `2.1.0-2.3.1, 3.4.0-` means."""
         found = 0

@@ -12,16 +12,14 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
 from crawler.enrich.api_table import ApiTable, load_table
-
-ONE_OF = "one_of"
-"""`one_of(a, b)` among the guards of a use: its name stands for `a` or for `b`, as branches go."""
+from crawler.models import ONE_OF
 
 _ALIASES = {
     "tl": "triton.language",
@@ -29,7 +27,7 @@ _ALIASES = {
     "ttgl": "triton.experimental.gluon.language",
     "libdevice": "triton.language.extra.libdevice",
 }
-_OPERATORS: dict[type[ast.cmpop], Callable[[Version, Version], bool]] = {
+_OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.Lt: operator.lt,
@@ -78,14 +76,14 @@ def live_in(guards: tuple[str, ...]) -> int:
     table = load_table()
     live = table.all
     for guard in guards:
-        if not guard.startswith(f"{ONE_OF}("):
+        if not guard.startswith(ONE_OF):
             live &= _read(guard, table).holds
     return live
 
 
 def alternatives(guards: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names that a use may stand for, as its `one_of` guards list them."""
-    listed = (g[len(ONE_OF) + 1 : -1] for g in guards if g.startswith(f"{ONE_OF}("))
+    listed = (g.removeprefix(ONE_OF) for g in guards if g.startswith(ONE_OF))
     return tuple(name.strip() for names in listed for name in names.split(",") if name.strip())
 
 
@@ -161,7 +159,10 @@ def _compared(left: ast.expr, op: type[ast.cmpop], right: ast.expr, table: ApiTa
     if not _is_version(left) or op not in _OPERATORS:
         return everything
     wanted = _literal(right)
-    return everything if wanted is None else _against(table, op, wanted, _parts(left))
+    if wanted is None:
+        return everything
+    is_tuple = isinstance(right, (ast.Tuple, ast.List))
+    return _read_as(_shapes(left, op, wanted, is_tuple=is_tuple), op, wanted, table)
 
 
 def _has(owner: ast.expr, name: str, table: ApiTable) -> Truth:
@@ -192,9 +193,11 @@ def _is_version(node: ast.expr) -> bool:
     match node:
         case ast.Attribute(value=ast.Name(id="triton"), attr="__version__" | "version"):
             return True
+        case ast.Attribute(value=owner, attr="major" | "minor" | "micro" | "release"):
+            return _is_version(owner)
         case ast.Name() | ast.Attribute():
             name = _last(node).lower()
-            return "triton" in name and ("version" in name or "major" in name)
+            return "triton" in name and any(w in name for w in ("version", "major", "minor"))
         case ast.Subscript():
             return _is_version(node.value)
         case ast.Call(func=ast.Attribute(value=owner, attr="split" | "release")):
@@ -207,19 +210,72 @@ def _is_version(node: ast.expr) -> bool:
             return is_reader and len(texts) == 1 and _is_version(texts[0])
         case ast.GeneratorExp(generators=[ast.comprehension(iter=source)]):
             return _is_version(source)
+        case ast.ListComp(generators=[ast.comprehension(iter=source)]):
+            return _is_version(source)
     return False
 
 
-def _parts(node: ast.expr) -> int | None:
-    """Return to how many numbers an expression cuts the version: 1 for its major, None for all."""
+class _Shape(NamedTuple):
+    """What of the version is compared: some of its numbers, or the first of its characters."""
+
+    numbers: slice | None = None
+    n_characters: int | None = None
+
+
+_WHOLE = _Shape()
+
+
+def _shapes(
+    node: ast.expr, op: type[ast.cmpop], wanted: Version, *, is_tuple: bool
+) -> tuple[_Shape, ...]:
+    """Return the shapes that the version may have where it is compared with `wanted`.
+
+    A name (`TRITON_VERSION <= (3, 3)`) may hold all numbers of the version, or as many as it is
+    compared with.
+    """
+    shape = _shape(node)
+    if shape is not _WHOLE or not is_tuple or not isinstance(node, (ast.Name, ast.Attribute)):
+        return (shape,)
+    cut = _Shape(slice(0, len(wanted.release)))
+    return (cut,) if op in (ast.Eq, ast.NotEq) else (cut, _Shape(slice(0, None)))
+
+
+def _shape(node: ast.expr) -> _Shape:
+    """Return which part of the version an expression keeps."""
     match node:
-        case ast.Call(args=[inner, *_]) if _last(node.func) == "int":
-            return _parts(inner)
-        case ast.Subscript(slice=ast.Constant(value=0)):
-            return 1
+        case ast.Call(args=[*_, inner]) if _last(node.func) in ("int", "tuple", "list", "map"):
+            return _shape(inner)
+        case ast.GeneratorExp(generators=[ast.comprehension(iter=source)]):
+            return _shape(source)
+        case ast.ListComp(generators=[ast.comprehension(iter=source)]):
+            return _shape(source)
+        case ast.Subscript(value=owner, slice=ast.Constant(value=int(place))) if place >= 0:
+            if _is_text(owner):
+                return _Shape(n_characters=1) if place == 0 else _WHOLE
+            return _Shape(slice(place, place + 1))
+        case ast.Subscript(
+            value=owner, slice=ast.Slice(lower=None, upper=ast.Constant(value=int(end)))
+        ) if end > 0:
+            return _Shape(n_characters=end) if _is_text(owner) else _Shape(slice(0, end))
         case ast.Name() | ast.Attribute() if "major" in _last(node).lower():
-            return 1
-    return None
+            return _Shape(slice(0, 1))
+        case ast.Name() | ast.Attribute() if "minor" in _last(node).lower():
+            return _Shape(slice(1, 2))
+        case ast.Attribute(attr="micro"):
+            return _Shape(slice(2, 3))
+        case ast.Attribute(attr="release"):
+            return _Shape(slice(0, None))
+    return _WHOLE
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Tell whether the version is at hand as text: cutting it counts characters."""
+    match node:
+        case ast.Attribute(attr="__version__"):
+            return True
+        case ast.Call(func=function):
+            return _last(function) == "version"
+    return False
 
 
 def _literal(node: ast.expr) -> Version | None:
@@ -239,14 +295,30 @@ def _literal(node: ast.expr) -> Version | None:
         return None
 
 
+def _read_as(
+    shapes: Sequence[_Shape], op: type[ast.cmpop], wanted: Version, table: ApiTable
+) -> Truth:
+    """Return what a comparison says where the version has any of these shapes."""
+    truths = [_against(table, op, wanted, shape) for shape in shapes]
+    return Truth(
+        reduce(operator.or_, (truth.holds for truth in truths)),
+        reduce(operator.or_, (truth.fails for truth in truths)),
+    )
+
+
 def _against(
-    table: ApiTable, op: type[ast.cmpop], wanted: Version, parts: int | None = None
+    table: ApiTable, op: type[ast.cmpop], wanted: Version, shape: _Shape = _WHOLE
 ) -> Truth:
     compare = _OPERATORS[op]
 
     def holds(release: str) -> bool:
         version = Version(release)
-        return compare(Version(str(version.release[0])) if parts == 1 else version, wanted)
+        if shape.numbers is not None:
+            # As Python compares tuples: (3, 3) comes before (3, 3, 0).
+            return bool(compare(version.release[shape.numbers], wanted.release))
+        if shape.n_characters is not None:
+            return bool(compare(release[: shape.n_characters], str(wanted)))
+        return bool(compare(version, wanted))
 
     return _where(table, holds)
 

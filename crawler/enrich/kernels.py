@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from crawler.enrich.api_table import load_table
 from crawler.enrich.dtypes import dtypes_of
 from crawler.enrich.features import features_of
 from crawler.enrich.license import nearest_license, read_licenses
@@ -40,6 +41,7 @@ class Enrichment:
     tags: tuple[str, ...]
     triton_min: str | None
     triton_max: str | None
+    triton_lacks: tuple[str, ...]
     triton_declared: str | None
     license: str | None
     is_test: bool
@@ -54,7 +56,7 @@ class Enrichment:
 def enrichment_version() -> str:
     """Return what changes whenever a rule or a vocabulary does."""
     digest = hashlib.sha256()
-    for name in ("ops.toml", "features.toml", "triton_api.json"):
+    for name in ("ops.toml", "features.toml", "triton_api.json", "triton_dialects.toml"):
         digest.update((files("crawler") / "data" / name).read_bytes())
     return f"{RULES_VERSION}+{digest.hexdigest()[:12]}"
 
@@ -96,6 +98,7 @@ def enrich_kernels(
             tags=tags_of(ops),
             triton_min=span.min,
             triton_max=span.max,
+            triton_lacks=span.lacks,
             triton_declared=requirement.text if requirement is not None else None,
             license=nearest_license(kernel.path, head, licenses, repo_license),
             is_test=is_test(kernel),
@@ -131,12 +134,20 @@ def _reasons(
         yield "triton_min", f"{span.min_symbol} came with {span.min}"
     if span.max_symbol is not None:
         yield "triton_max", f"{span.max_symbol} is gone after {span.max}"
+    if span.unknown:
+        yield "triton_min", _of_no_release(span)
     if span.conflict:
         yield "triton_min", f"no release has all of {', '.join(span.conflict)}"
     if pair.backward is not None:
         yield "backward", pair.reason
     if pair.forward is not None:
         yield "forward", pair.reason
+
+
+def _of_no_release(span: VersionRange) -> str:
+    newest = load_table().releases[-1]
+    whose = f" (dialect: {', '.join(span.dialects)})" if span.dialects else ""
+    return f"no release up to {newest} has {', '.join(span.unknown)}{whose}"
 
 
 def _is_license(path: str) -> bool:

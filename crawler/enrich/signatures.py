@@ -1,16 +1,16 @@
 """How a function of Triton's may be called in a release: what its parameters are, as one line.
 
-`input other acc= *dims out_dtype= **`: names in order, `=` after one that may be left out, `/` after
-those that are given by position alone, `*` or `*name` before those that are given by keyword alone,
-`**` where any keyword is taken. What the compiler passes itself is left out. `?` is a function of
-which nothing is known.
+`input other acc= *dims out_dtype= **`: names in order, `=` after one that may be left out, `/`
+after those that are given by position alone, `*` or `*name` before those that are given by keyword
+alone, `**` where any keyword is taken. What the compiler passes itself is left out. `?` is a
+function of which nothing is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 UNKNOWN = "?"
 ANY_KEYWORD = "**"
@@ -45,7 +45,7 @@ class Signature:
         return self.positional[index] if index < len(self.positional) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_signature(text: str) -> Signature | None:
     """Return the signature that a line means; None where it is not known."""
     if text == UNKNOWN:
@@ -55,17 +55,17 @@ def parse_signature(text: str) -> Signature | None:
     by_position_alone: set[str] = set()
     by_keyword: list[str] = []
     takes_any_place = takes_any_keyword = is_keyword_part = False
-    for token in text.split():
-        if token == ANY_KEYWORD:
+    for part in text.split():
+        if part == ANY_KEYWORD:
             takes_any_keyword = True
-        elif token == "/":
+        elif part == "/":
             by_position_alone.update(positional)
-        elif token.startswith("*"):
-            takes_any_place, is_keyword_part = len(token) > 1, True
+        elif part.startswith("*"):
+            takes_any_place, is_keyword_part = len(part) > 1, True
         else:
-            name = token.removesuffix("=")
+            name = part.removesuffix("=")
             (by_keyword if is_keyword_part else positional).append(name)
-            if name == token:
+            if name == part:
                 required.add(name)
     return Signature(
         positional=tuple(positional),

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import takewhile
 from typing import Protocol
 
 from crawler.enrich.api_table import load_table
-from crawler.enrich.guards import ONE_OF, alternatives, live_in
-from crawler.models import ApiUse, Autotune, Dialect, Form
+from crawler.enrich.needs import Need, needs_of
+from crawler.models import ONE_OF, ApiUse, Autotune, Dialect, Role, UseKind
+from crawler.scan.linked_uses import OWN_TRITON
 
-DEAD_NAMES_ALLOWED_SINCE = "3.5.0"
-"""From this release on, a branch that is not taken may name what does not exist.
-
-Before it, every dotted name in a kernel's body is looked up when the kernel is hashed, so a branch
-inside the body saves a keyword from being judged and not a name. A branch around the definition
-always saves both.
-"""
 MAX_NAMED = 8
 """How many names a range lists at most in `conflict` and in `unknown`."""
 
@@ -29,10 +21,10 @@ class VersionRange:
     """The first and last Triton release that a kernel compiles with, as far as names tell.
 
     `max` is None when the newest known release still has everything. Both are None when nothing
-    is known of the kernel, or when no release has all it uses; `conflict` then names what cannot
-    be had together. `min_symbol` and `max_symbol` name what sets each end, as a full dotted name
-    or `name(keyword)`; None where the table's own end does. `unknown` are names that no release
-    ever had (a fork's extensions, mistakes); they do not count.
+    is known of the kernel, or when no release has all it uses: `unknown` then names what none
+    ever had (a dialect's extensions, mistakes), `conflict` what cannot be had together.
+    `min_symbol` and `max_symbol` name what sets each end, as a full dotted name, `name(keyword)`
+    or a constant; None where the table's own end does. `dialects` are those of the unknown names.
     """
 
     min: str | None = None
@@ -41,6 +33,12 @@ class VersionRange:
     max_symbol: str | None = None
     conflict: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    dialects: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What no release has, or has together; empty where some release has everything."""
+        return self.unknown or self.conflict
 
     def has(self, release: str) -> bool:
         """Tell whether a release of the table lies in the range."""
@@ -66,12 +64,8 @@ class UsesTriton(Protocol):
         """The language it is written in."""
 
     @property
-    def form(self) -> Form:
-        """How it was made a kernel."""
-
-    @property
-    def decorators(self) -> tuple[str, ...]:
-        """Their source text."""
+    def role(self) -> Role:
+        """What it is for."""
 
     @property
     def autotune(self) -> Autotune | None:
@@ -85,13 +79,9 @@ class UsesTriton(Protocol):
     def uses(self) -> tuple[ApiUse, ...]:
         """Triton's names that its body uses."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """One thing a kernel needs: the releases in which it is no hindrance, None if none has it."""
-
-    releases: int | None
-    symbol: str
+    @property
+    def needs(self) -> tuple[ApiUse, ...]:
+        """What else ties it to releases."""
 
 
 def version_range(
@@ -111,7 +101,7 @@ def version_ranges(kernels: Sequence[UsesTriton]) -> list[VersionRange]:
     definitions: dict[str, list[int]] = {}
     for index, kernel in enumerate(kernels):
         definitions.setdefault(f"{kernel.path}::{kernel.qualname}", []).append(index)
-    own = [_own_needs(kernel) for kernel in kernels]
+    own = [kernel_needs(kernel) for kernel in kernels]
     called = {name: _merged([own[i] for i in found]) for name, found in definitions.items()}
     return [
         _range(
@@ -125,37 +115,48 @@ def version_ranges(kernels: Sequence[UsesTriton]) -> list[VersionRange]:
 
 
 def header_uses(kernel: UsesTriton) -> tuple[ApiUse, ...]:
-    """Return what a kernel's decorators use of Triton: jit, autotune, Config with its options."""
+    """Return what makes it a kernel: jit, and the options of its configs."""
     is_gluon = kernel.dialect is Dialect.GLUON
     jit = "triton.experimental.gluon.jit" if is_gluon else "triton.jit"
-    names = {"jit": jit, "autotune": "triton.autotune", "heuristics": "triton.heuristics"}
-    found = [ApiUse(name=jit)]
-    for text in kernel.decorators:
-        head, _, rest = text.partition("(")
-        root, _, last = head.rpartition(".")
-        is_triton = root in ("triton", "gluon") or (not root and kernel.form is Form.DECORATOR)
-        if rest and last in names and is_triton:
-            found.append(ApiUse(name=names[last], keywords=_keywords(text)))
+    found = [ApiUse(name=jit, is_call=False)]
     if kernel.autotune is not None:
         options = {name for config in kernel.autotune.configs for name, _ in config.options}
-        found.append(ApiUse(name="triton.Config", keywords=tuple(sorted(options))))
-    return tuple(dict.fromkeys(found))
+        keywords = tuple(sorted(options))
+        found.append(ApiUse(name="triton.Config", keywords=keywords, args=("?", "**")))
+    return tuple(found)
 
 
-def _own_needs(kernel: UsesTriton) -> tuple[_Need, ...]:
-    header = (need for use in header_uses(kernel) for need in _needs(use, 0))
-    return tuple(dict.fromkeys([*header, *_needs_of(kernel.uses)]))
+def kernel_needs(kernel: UsesTriton) -> tuple[Need, ...]:
+    """Return all that one kernel needs by itself, without what it calls."""
+    header = (need for use in header_uses(kernel) for need in needs_of(use))
+    uses = (*kernel.uses, *(_of_role(use, kernel) for use in kernel.needs))
+    return tuple(dict.fromkeys([*header, *_needs_of(uses)]))
 
 
-def _needs_of(uses: Sequence[ApiUse]) -> Iterator[_Need]:
+def _of_role(use: ApiUse, kernel: UsesTriton) -> ApiUse:
+    """Return a use with what it may stand for where the kernel is only called by others.
+
+    A descriptor that a kernel is launched with is a `tensor_descriptor`; one that is handed on may
+    be of the kind that went before.
+    """
+    head, _, method = use.name.rpartition(".")
+    is_descriptors = use.kind is UseKind.METHOD and head.endswith(".tensor_descriptor")
+    if not is_descriptors or kernel.role is Role.KERNEL:
+        return use
+    earlier = f"triton.language._experimental_tensor_descriptor.{method}"
+    return replace(use, guards=(*use.guards, f"{ONE_OF}{use.name}, {earlier}"))
+
+
+def _needs_of(uses: Sequence[ApiUse]) -> Iterator[Need]:
     """Yield what the body of one function needs.
 
     The conditions that all its uses share are taken to stand around the definition.
     """
-    columns = zip(*(use.guards for use in uses), strict=False)
+    body = [use.guards for use in uses if use.kind is UseKind.NAME]
+    columns = zip(*body, strict=False)
     around = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
     for use in _joined_twins(uses):
-        yield from _needs(use, around)
+        yield from needs_of(use, around)
 
 
 def _joined_twins(uses: Sequence[ApiUse]) -> Iterator[ApiUse]:
@@ -167,11 +168,12 @@ def _joined_twins(uses: Sequence[ApiUse]) -> Iterator[ApiUse]:
     groups: dict[tuple[object, ...], list[ApiUse]] = {}
     for use in uses:
         name = use.name.rpartition(".")[2].removeprefix("_experimental_")
-        groups.setdefault((name, use.keywords, use.is_call, use.guards), []).append(use)
+        key = (name, use.keywords, use.is_call, use.guards, use.kind)
+        groups.setdefault(key, []).append(use)
     for group in groups.values():
         names = sorted({use.name for use in group})
         if len(names) > 1 and _are_never_together(names):
-            guard = f"{ONE_OF}({', '.join(names)})"
+            guard = f"{ONE_OF}{', '.join(names)}"
             yield replace(group[0], guards=(*group[0].guards, guard))
         else:
             yield from group
@@ -190,17 +192,24 @@ def _callees(
     """Yield the names of all functions that a kernel calls, directly or not, each once."""
     seen: set[str] = set()
     waiting = list(kernel.calls)
+    is_tritons = _is_tritons(kernel.path)
     while waiting:
         name = waiting.pop()
         if name in seen or name not in definitions:
             continue
+        if not is_tritons and _is_tritons(name):
+            continue  # a copy of Triton's own function: each release has its own
         seen.add(name)
         yield name
         for index in definitions[name]:
             waiting.extend(kernels[index].calls)
 
 
-def _merged(alternatives: Sequence[Sequence[_Need]]) -> tuple[_Need, ...]:
+def _is_tritons(path: str) -> bool:
+    return OWN_TRITON in f"/{path}"
+
+
+def _merged(alternatives: Sequence[Sequence[Need]]) -> tuple[Need, ...]:
     """Return what a function needs of which one definition, whichever, has to be had."""
     if len(alternatives) == 1:
         return tuple(alternatives[0])
@@ -208,58 +217,32 @@ def _merged(alternatives: Sequence[Sequence[_Need]]) -> tuple[_Need, ...]:
     for needs in alternatives:
         releases = load_table().all
         for need in needs:
-            releases &= load_table().all if need.releases is None else need.releases
+            releases &= need.releases
         together |= releases
-    scarcest = min(
-        (need for needs in alternatives for need in needs if need.releases is not None),
-        key=lambda need: (need.releases or 0).bit_count(),
-        default=None,
-    )
-    return () if scarcest is None else (_Need(together, scarcest.symbol),)
+    if together == load_table().all:
+        return ()
+    every = [need for needs in alternatives for need in needs]
+    scarcest = min(every, key=lambda need: need.releases.bit_count())
+    return (replace(scarcest, releases=together),)
 
 
-@lru_cache(maxsize=65536)
-def _needs(use: ApiUse, around: int) -> tuple[_Need, ...]:
-    """Return what one use needs: its name, and each keyword on its own.
-
-    `around` is how many of its guards stand around the definition that it is in.
-    """
-    table = load_table()
-    live = live_in(use.guards)
-    names = alternatives(use.guards) or (use.name,)
-    if not all(name.startswith("triton.") for name in names):
-        return ()  # the same expression may stand for something that is not Triton's
-    found = [table.find(name) for name in names]
-    known = [(full, symbol) for full, symbol in filter(None, found) if full in names]
-    known = known or [each for each in found if each is not None]
-    if not known:
-        return (_Need(None, use.name),) if live else ()
-    elsewhere = table.all & ~live
-    unseen = elsewhere & (~live_in(use.guards[:around]) | table.since(DEAD_NAMES_ALLOWED_SINCE))
-    releases = 0
-    for _, symbol in known:
-        releases |= symbol.releases
-    needs = [_Need(releases | unseen, known[0][0])]
-    for keyword in use.keywords if known[0][0] in names else ():
-        taken = 0
-        for _, symbol in known:
-            taken |= symbol.with_keyword(keyword)
-        needs.append(_Need(taken | elsewhere if taken else None, f"{known[0][0]}({keyword})"))
-    return tuple(needs)
-
-
-def _range(needs: Iterable[_Need]) -> VersionRange:
+def _range(needs: Iterable[Need]) -> VersionRange:
     table = load_table()
     every = list(dict.fromkeys(needs))
-    unknown = tuple(sorted({n.symbol for n in every if n.releases is None}))[:MAX_NAMED]
-    known = [(need.releases, need.symbol) for need in every if need.releases is not None]
-    if not known:
-        return VersionRange(unknown=unknown)
+    if not every:
+        return VersionRange()
+    unknown = [need for need in every if not need.releases]
+    if unknown:
+        return VersionRange(
+            unknown=tuple(sorted({need.symbol for need in unknown}))[:MAX_NAMED],
+            dialects=tuple(sorted({n.dialect for n in unknown if n.dialect is not None})),
+        )
+    known = [(need.releases, need.symbol) for need in every]
     releases = table.all
     for allowed, _ in known:
         releases &= allowed
     if not releases:
-        return VersionRange(conflict=_conflict(known), unknown=unknown)
+        return VersionRange(conflict=_conflict(known))
     first = (releases & -releases).bit_length() - 1
     last = releases.bit_length() - 1
     return VersionRange(
@@ -267,7 +250,6 @@ def _range(needs: Iterable[_Need]) -> VersionRange:
         max=None if last == len(table.releases) - 1 else table.releases[last],
         min_symbol=_missing_in(first - 1, known),
         max_symbol=_missing_in(last + 1, known),
-        unknown=unknown,
     )
 
 
@@ -290,13 +272,3 @@ def _conflict(known: Sequence[tuple[int, str]]) -> tuple[str, ...]:
             left &= allowed
             found.append(symbol)
     return tuple(sorted(found)[:MAX_NAMED])
-
-
-def _keywords(call: str) -> tuple[str, ...]:
-    """Return the keywords in the text of a call; none where it is cut off."""
-    try:
-        node = ast.parse(call, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    keywords = node.keywords if isinstance(node, ast.Call) else []
-    return tuple(sorted(k.arg for k in keywords if k.arg is not None))

@@ -15,6 +15,7 @@ import msgspec
 from crawler.scan.autotune import is_tuning_object, tunes
 from crawler.scan.calls import called_values
 from crawler.scan.facts import (
+    UNKNOWN,
     Attribute,
     Binding,
     Call,
@@ -30,13 +31,20 @@ from crawler.scan.facts import (
     JitCall,
     Launch,
     Parameter,
+    Plain,
     Subscript,
     Unknown,
     Value,
 )
 from crawler.scan.kernel import BUILTINS, kernel_facts
 from crawler.scan.names import is_foreign_package
-from crawler.scan.scope import Scope, bound_value, choice, name_value, to_value, visible
+from crawler.scan.plain import (
+    ALLOWS_PLAIN,
+    is_plain,
+    keeps_annotations_as_text,
+    says_constexpr,
+)
+from crawler.scan.scope import Bound, Scope, bound_value, choice, name_value, to_value, visible
 from crawler.scan.survey import Definition, Noted, Survey, parameter_names, required_arguments
 
 _LAUNCH_METHODS = frozenset({"run", "warmup"})
@@ -294,20 +302,28 @@ class _Collector:
 
     def bindings(self) -> dict[str, tuple[Binding, ...]]:
         found: dict[str, tuple[Binding, ...]] = {}
+        has_plain = not any(ALLOWS_PLAIN in line for line in self.lines)
         for name, bounds in self.module.names.items():
-            values = [
-                Binding(
-                    to_value(bound.what, self.module, bound.line, bound.arms)
-                    if isinstance(bound.what, ast.expr)
-                    else bound.what,
-                    bound.line,
-                    bound.arms,
-                )
-                for bound in bounds
-            ]
+            is_constant = has_plain and all(self.is_constant(bound) for bound in bounds)
+            plain = self.plain(name) if is_constant else UNKNOWN
+            values = [Binding(self.bound(b, plain), b.line, b.arms) for b in bounds]
             if any(not isinstance(binding.value, Unknown) for binding in values):
                 found[name] = tuple(values)
         return found
+
+    def bound(self, bound: Bound, plain: Value) -> Value:
+        """Return what a name of the module is bound to; `plain` where that is a constant."""
+        if not isinstance(bound.what, ast.expr):
+            return bound.what
+        value = to_value(bound.what, self.module, bound.line, bound.arms)
+        return plain if isinstance(value, Unknown) or isinstance(plain, Plain) else value
+
+    def is_constant(self, bound: Bound) -> bool:
+        return isinstance(bound.what, ast.expr) and is_plain(bound.what, self.module)
+
+    def plain(self, name: str) -> Plain:
+        annotation = self.module.annotations.get(name)
+        return Plain(says_constexpr(annotation) and not keeps_annotations_as_text(self.module))
 
     def launches(self) -> Iterator[Launch]:
         for noted in self.calls:

@@ -21,6 +21,7 @@ from crawler.scan.facts import (
     Global,
     Import,
     Parameter,
+    Plain,
     Subscript,
     Value,
 )
@@ -107,8 +108,24 @@ class Launchable:
     of: FunctionAt | ParameterAt
 
 
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A plain constant of Python's; `is_constexpr` by its annotation."""
+
+    is_constexpr: bool
+
+
 Meaning = (
-    Outside | Module | FunctionAt | ClassAt | ParameterAt | Jit | HandsOn | KernelOf | Launchable
+    Constant
+    | Outside
+    | Module
+    | FunctionAt
+    | ClassAt
+    | ParameterAt
+    | Jit
+    | HandsOn
+    | KernelOf
+    | Launchable
 )
 _HANDS_ON = HandsOn()
 Meanings = frozenset[Meaning]
@@ -190,6 +207,8 @@ class Evaluator:
                 return (ClassAt(path, value.index),)
             case Parameter():
                 return (ParameterAt(path, value.index, value.name),)
+            case Plain():
+                return (Constant(value.is_constexpr),)
         return ()
 
     def _import(self, path: str, value: Import, depth: int) -> Iterable[Meaning]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from crawler.models import Autotune, Param
+from crawler.models import Autotune, Param, UseKind
 
 SCANNER_VERSION = "6"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
@@ -82,12 +82,31 @@ class Choice(msgspec.Struct, frozen=True, array_like=True, tag="choice"):
     options: tuple[Value, ...]
 
 
+class Plain(msgspec.Struct, frozen=True, array_like=True, tag="plain"):
+    """A constant of Python's: a number, a text, arithmetic of them. `is_constexpr` by annotation.
+
+    An annotation that is kept as text (`from __future__ import annotations`) makes none.
+    """
+
+    is_constexpr: bool = False
+
+
 class Unknown(msgspec.Struct, frozen=True, array_like=True, tag="unknown"):
     """Anything that cannot be followed."""
 
 
 Value = (
-    Import | Global | Attribute | Subscript | Call | Function | Class | Parameter | Choice | Unknown
+    Import
+    | Global
+    | Attribute
+    | Subscript
+    | Call
+    | Function
+    | Class
+    | Parameter
+    | Choice
+    | Plain
+    | Unknown
 )
 UNKNOWN = Unknown()
 ARMS = 8
@@ -108,9 +127,10 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True):
-    """A dotted name that a kernel's body uses, followed from its root, and how.
+    """A dotted name that a kernel uses, followed from its root, and how.
 
-    `path` is what follows the root: `tl.math.exp` is root `tl`, path `("math", "exp")`.
+    `path` is what follows the root: `tl.math.exp` is root `tl`, path `("math", "exp")`. The rest is
+    as in `ApiUse`; uses that differ in their places alone are one.
     """
 
     root: Value
@@ -118,6 +138,10 @@ class Use(msgspec.Struct, frozen=True, array_like=True):
     keywords: tuple[str, ...] = ()
     is_call: bool = True
     guards: tuple[str, ...] = ()
+    kind: UseKind = UseKind.NAME
+    args: tuple[str, ...] | None = None
+    unpacked: int = 0
+    places: tuple[tuple[int, int], ...] = ()
 
 
 class Pass(msgspec.Struct, frozen=True, array_like=True):

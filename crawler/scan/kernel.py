@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from crawler.models import Autotune, Param, ParamKind
+from crawler.models import Autotune, Param, ParamKind, UseKind
 from crawler.scan.autotune import decorator_name, is_tuner, read_autotune, read_heuristics
 from crawler.scan.body_notes import SPECIALIZES, BodyNotes, specialized_calls
+from crawler.scan.body_uses import BodyUses
+from crawler.scan.decorated import uses_around
 from crawler.scan.documentation import documentation
 from crawler.scan.facts import (
     UNKNOWN,
@@ -25,7 +27,7 @@ from crawler.scan.facts import (
 )
 from crawler.scan.flags import spelled_out
 from crawler.scan.flow import Flow
-from crawler.scan.header import MAX_DECORATOR, read_header
+from crawler.scan.header import MAX_DECORATOR, HeaderParam, read_header
 from crawler.scan.names import CUSTOMARY_ALIASES
 from crawler.scan.parameters import annotated_kind, annotations_of, kind_of
 from crawler.scan.scope import Scope, name_value
@@ -80,7 +82,8 @@ def kernel_facts(
     written_kinds = {param.name: annotated_kind(param.annotation) for param in header.params}
     fixed = (name for name, kind in written_kinds.items() if kind in _NUMBERS)
     notes = BodyNotes(written_kinds, fixed)
-    body = _Body(inner, notes)
+    uses = BodyUses(root=lambda name: body.root(name))
+    body = _Body(inner, notes, uses)
     body.read(node, _guard_texts([spelled_out(guard, inner.module) for guard in guards]))
     flow = Flow(notes)
     params = tuple(
@@ -99,7 +102,15 @@ def kernel_facts(
         decorators=(*(written(call, MAX_DECORATOR) for call in applied), *header.decorators),
         autotune=autotune,
         heuristics=heuristics,
-        uses=tuple(body.uses),
+        uses=(
+            *uses.settle(
+                written_kinds,
+                (n for n, kind in written_kinds.items() if kind is ParamKind.CONSTEXPR),
+                flow.pointers,
+            ),
+            *uses_around(node, applied, inner.parent),
+            *_annotated_pointers(header.params, flow, node.lineno),
+        ),
         passes=tuple(flow.passes),
         methods=tuple(sorted(body.methods)),
         returns_value=body.returns_value,
@@ -109,6 +120,14 @@ def kernel_facts(
         methods_of=tuple(sorted((flow.methods & unknown) - flow.pointers)),
         annotations=(*annotated_later, *annotations_of(node.args, unknown, inner.parent)),
     )
+
+
+def _annotated_pointers(params: Iterable[HeaderParam], flow: Flow, line: int) -> Iterator[Use]:
+    """Yield the pointers that have an annotation, which once made them constants."""
+    for param in params:
+        if param.annotation and param.name in flow.pointers and "constexpr" not in param.annotation:
+            kind = UseKind.ANNOTATED_POINTER
+            yield Use(UNKNOWN, (param.name,), (), False, (), kind, places=((line, 0),))
 
 
 def _tuning(
@@ -136,11 +155,11 @@ def _guard_texts(guards: Sequence[ast.expr]) -> tuple[str, ...]:
 class _Body:
     """Reads a kernel's body once: the names it uses, where its parameters flow."""
 
-    def __init__(self, inner: Scope, notes: BodyNotes) -> None:
+    def __init__(self, inner: Scope, notes: BodyNotes, uses: BodyUses) -> None:
         assert inner.parent is not None
         self.outer = inner.parent
         self.local = inner.names
-        self.uses: dict[Use, None] = {}
+        self.uses = uses
         self.methods: set[str] = set()
         self.returns_value = False
         self.roots: dict[str, Value] = {}
@@ -153,11 +172,12 @@ class _Body:
             child, guards = pop()
             kind = type(child)
             if kind is ast.Name:
-                self.use(child.id, (), (), guards, is_call=False)  # type: ignore[attr-defined]
+                self.use(child.id, (), guards, child)  # type: ignore[attr-defined, arg-type]
                 continue
             noted = _NOTED.get(kind)
             if noted is not None:
                 noted(self.notes, child)
+                self.uses.binding(child)
             elif kind in _SPECIAL:
                 parts = self.special(child, guards)
                 if parts is not None:
@@ -182,7 +202,7 @@ class _Body:
             case ast.Attribute():
                 root, path = _dotted(node)
                 if isinstance(root, ast.Name):
-                    self.use(root.id, path, (), guards, is_call=False)
+                    self.use(root.id, path, guards, node)
                     self.notes.typed(root.id, path)
                     return ()
                 return ((root, guards),)
@@ -212,9 +232,9 @@ class _Body:
         root, path = _dotted(node.func)
         if path and not (isinstance(root, ast.Name) and isinstance(self.root(root.id), Import)):
             self.methods.add(path[-1])
-        keywords = tuple(sorted(k.arg for k in node.keywords if k.arg is not None))
+            self.uses.method(node, guards)
         if isinstance(root, ast.Name):
-            self.use(root.id, path, keywords, guards, is_call=True)
+            self.use(root.id, path, guards, node)
             self.flows(node, root.id, path)
         else:
             if path and path[-1].startswith("atomic_"):
@@ -224,17 +244,11 @@ class _Body:
         yield from (keyword.value for keyword in node.keywords)
 
     def use(
-        self,
-        root: str,
-        path: tuple[str, ...],
-        keywords: tuple[str, ...],
-        guards: tuple[str, ...],
-        *,
-        is_call: bool,
+        self, root: str, path: tuple[str, ...], guards: tuple[str, ...], node: ast.expr
     ) -> None:
         value = self.roots.get(root) or self.root(root)
         if value is not UNKNOWN:
-            self.uses[Use(value, path, keywords, is_call, guards)] = None
+            self.uses.name(value, path, guards, node)
 
     def root(self, name: str) -> Value:
         """Return what a name means outside the kernel; what is local says nothing."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from crawler.models import ApiUse, Dialect, Form, Param, Role, ScannedKernel
 from crawler.scan.callers import CallGraph
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit, ParameterAt
-from crawler.scan.facts import Attribute, Call, FileFacts, FunctionFacts, KernelFacts, Value
+from crawler.scan.facts import Call, FileFacts, FunctionFacts, KernelFacts, Value
 from crawler.scan.import_names import ImportNames
 from crawler.scan.kinds import Kinds, Launched
+from crawler.scan.linked_uses import link_uses
 from crawler.scan.names import LANGUAGE_ROOTS
 from crawler.scan.usage import Usages
 
-MAX_ALTERNATIVES = 8
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
 _MEMORY = ("load", "store", "program_id", "num_programs")
 
@@ -35,6 +35,7 @@ class _Kernel:
     calls: set[FunctionAt] = field(default_factory=set)
     callers: int = 0
     uses: dict[ApiUse, None] = field(default_factory=dict)
+    needs: dict[ApiUse, None] = field(default_factory=dict)
     params: tuple[Param, ...] = ()
 
 
@@ -175,31 +176,12 @@ def _add_handed(
 
 
 def _add_uses(evaluator: Evaluator, kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel]) -> None:
-    path = kernel.at.path
-    for use in kernel.facts.uses:
-        value = _chain(use.root, use.path)
-        functions = evaluator.functions(path, value)
-        for function in functions:
-            if function in kernels and function != kernel.at and function not in kernel.calls:
-                kernel.calls.add(function)
-                kernels[function].callers += 1
-        names = evaluator.outside_names(path, value)
-        guards = (*use.guards, *_alternatives(names, has_own=bool(functions)))
-        for name in names:
-            if name.startswith("triton."):
-                kernel.uses[
-                    ApiUse(name=name, keywords=use.keywords, is_call=use.is_call, guards=guards)
-                ] = None
-
-
-def _alternatives(names: Sequence[str], *, has_own: bool) -> Iterator[str]:
-    """Yield the guard of a use that may mean any of several names, or a function of the project.
-
-    That function's own needs are the kernel's too; here it only tells that no name is a must.
-    """
-    every = [*names, *(["own"] if has_own else [])]
-    if 1 < len(every) <= MAX_ALTERNATIVES:
-        yield f"one_of({', '.join(every)})"
+    linked = link_uses(evaluator, kernel.at.path, kernel.facts.uses)
+    kernel.uses, kernel.needs = linked.uses, linked.needs
+    for function in linked.functions:
+        if function in kernels and function != kernel.at and function not in kernel.calls:
+            kernel.calls.add(function)
+            kernels[function].callers += 1
 
 
 def _add_method_calls(kernels: Mapping[FunctionAt, _Kernel]) -> None:
@@ -283,6 +265,7 @@ def _scanned(
         passes=tuple(graph.passes_above(launched_by)),
         calls=tuple(sorted(f"{f.path}::{kernels[f].function.qualname}" for f in kernel.calls)),
         uses=tuple(kernel.uses),
+        needs=tuple(kernel.needs),
         source=here.source,
     )
 
@@ -322,9 +305,3 @@ def _short(name: str) -> str:
         if name.startswith(root + "."):
             return alias + name[len(root) :]
     return name
-
-
-def _chain(root: Value, path: tuple[str, ...]) -> Value:
-    for name in path:
-        root = Attribute(root, name)
-    return root

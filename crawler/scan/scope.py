@@ -130,6 +130,8 @@ class Scope:
     """Of the module: each function with its inner scope, by the index of its `Function` value."""
     flags: dict[str, ast.expr | None] = field(default_factory=dict)
     """Of the module: what its names say of Triton's release, as far as that was asked."""
+    annotations: dict[str, ast.expr] = field(default_factory=dict)
+    """Of the module: the annotation of each name that has one."""
     lambdas: dict[ast.Lambda, int] = field(default_factory=dict)
     """Of the module: the place of each lambda that may hand on a function."""
 

@@ -136,6 +136,8 @@ class Survey:
                 if not isinstance(node.targets[0], ast.Name):
                     self._annotate(node, scope, arms)
             case ast.AnnAssign() if node.value is not None:
+                if isinstance(node.target, ast.Name) and scope.kind == "module":
+                    scope.annotations[node.target.id] = node.annotation
                 self._bind_target(node.target, node.value, scope, arms)
             case ast.AugAssign(target=ast.Name(id=name)):
                 scope.changed.add(name)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.enrich.api_table import load_table
-from crawler.enrich.guards import live_in
+from crawler.enrich.guards import alternatives, live_in
+from crawler.models import ONE_OF
 
 ALL = "2.0.0-"
 
@@ -20,6 +21,23 @@ TELLS = [
     ("triton_version != '3.3.1'", "2.0.0-3.3.0, 3.4.0-"),
     ("tuple(map(int, triton.__version__.split('.')[:2])) >= (3, 4)", "3.4.0-"),
     ("tuple((int(x) for x in triton.__version__.split('.')[:2])) < (2, 2)", "2.0.0-2.1.0"),
+    ("tuple(map(int, triton.__version__.split('.')[:2])) == (3, 3)", "3.3.0-3.3.1"),
+    ("tuple(map(int, triton.__version__.split('.')[:2])) > (3, 3)", "3.4.0-"),
+    ("tuple(map(int, triton.__version__.split('.')[:2])) <= (3, 3)", "2.0.0-3.3.1"),
+    ("tuple(int(x) for x in triton.__version__.split('.')[:2]) >= (3, 3, 1)", "3.4.0-"),
+    ("[int(x) for x in triton.__version__.split('.')[:2]] < [3, 3]", "2.0.0-3.2.0"),
+    ("version.parse(triton.__version__).release[:2] == (3, 5)", "3.5.0-3.5.1"),
+    ("TRITON_VERSION == (3, 3)", "3.3.0-3.3.1"),
+    ("TRITON_VERSION != (3, 3)", "2.0.0-3.2.0, 3.4.0-"),
+    ("TRITON_VERSION > (3, 3)", "3.3.0-"),
+    ("not TRITON_VERSION > (3, 3)", "2.0.0-3.3.1"),
+    ("TRITON_VERSION <= (3, 3)", "2.0.0-3.3.1"),
+    ("triton.__version__[:3] == '3.3'", "3.3.0-3.3.1"),
+    ("triton.__version__[0] == '3'", "3.0.0-"),
+    ("int(triton.__version__.split('.')[1]) >= 3", "2.3.0-2.3.1, 3.3.0-"),
+    ("version.parse(triton.__version__).minor == 2", "2.2.0, 3.2.0"),
+    ("Version(triton.__version__).major >= 3", "3.0.0-"),
+    ("TRITON_MINOR >= 9", "3.9.0-"),
     ("int(triton.__version__.split('.')[0]) >= 3", "3.0.0-"),
     ("TRITON_MAJOR > 2", "3.0.0-"),
     ("triton.__version__.startswith('3.3')", "3.3.0-3.3.1"),
@@ -63,6 +81,7 @@ TELLS_NOTHING = [
     "triton.__version__ >= minimum",
     "triton.__version__ >= 'new'",
     "version.parse(triton.__version__) >= version.par",
+    "one_of(triton.language.gather, 3)",
     "",
     ")",
 ]
@@ -76,6 +95,15 @@ def test_a_condition_tells_releases_apart(guard: str, ranges: str) -> None:
 @pytest.mark.parametrize("guard", TELLS_NOTHING)
 def test_a_condition_that_says_nothing_of_releases(guard: str) -> None:
     assert live_in((guard,)) == load_table().all
+
+
+def test_what_a_name_stands_for_is_no_condition() -> None:
+    assert alternatives((f"{ONE_OF}triton.language.topk, mine.topk",)) == (
+        "triton.language.topk",
+        "mine.topk",
+    )
+    assert alternatives(("one_of(IS_HIP, IS_CUDA)",)) == ()
+    assert live_in((f"{ONE_OF}triton.language.topk, mine.topk",)) == load_table().all
 
 
 def test_all_conditions_have_to_hold() -> None:

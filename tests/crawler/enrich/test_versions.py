@@ -49,8 +49,14 @@ RANGES = [
     ("both ends", [tl("make_block_ptr"), tl("topk")], ("3.4.0", "3.8.0")),
     ("a method of a type", [tl("float32.primitive_bitwidth"), tl("gather")], ("3.3.0", None)),
     ("a short life", [tl("_experimental_make_tensor_descriptor")], ("3.3.0", "3.3.1")),
-    ("a name beside one that no release has", [tl("tle.x"), tl("gather")], ("3.3.0", None)),
-    ("a keyword that no release has", [tl("dot", "trans_b")], ("2.0.0", None)),
+    ("a name beside one that no release has", [tl("tle.x"), tl("gather")], (None, None)),
+    ("a keyword that no release has", [tl("dot", "trans_b")], (None, None)),
+    ("a secret name, of which no list tells", [tl("_hidden.x"), tl("gather")], ("3.3.0", None)),
+    (
+        "a name of no release where a device asks for it",
+        [tl("load"), tl("extra.cann.x", guards=("IS_ASCEND",))],
+        ("3.5.0", None),
+    ),
     ("nothing that is known", [tl("tle.x")], (None, None)),
     ("nothing at all", [], (None, None)),
     (
@@ -60,12 +66,12 @@ RANGES = [
     ),
     (
         "an alternative that is not Triton's",
-        [tl("gather", guards=("one_of(triton.language.gather, mine.gather)",)), tl("load")],
+        [tl("gather", guards=("one of: triton.language.gather, mine.gather",)), tl("load")],
         ("2.0.0", None),
     ),
     (
         "an alternative, told by the scanner",
-        [tl("topk", guards=("one_of(triton.language.topk, triton.language.gather)",))],
+        [tl("topk", guards=("one of: triton.language.topk, triton.language.gather",))],
         ("3.3.0", None),
     ),
     (
@@ -202,6 +208,10 @@ def test_decorators_count() -> None:
     names = {(use.name, use.keywords) for use in header_uses(kernels[0])}
     assert names == {
         ("triton.jit", ()),
+        ("triton.Config", ("maxnreg", "num_warps")),
+    }
+    names = {(use.name, use.keywords) for use in kernels[0].needs}
+    assert names == {
         ("triton.jit", ("do_not_specialize",)),
         ("triton.autotune", ("configs", "key")),
         ("triton.Config", ("maxnreg", "num_warps")),

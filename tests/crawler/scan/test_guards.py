@@ -88,13 +88,13 @@ ALTERNATIVES = (
         "whichever can be imported",
         "try:\n    from triton.language import gather as g\n"
         "except ImportError:\n    from triton.language import topk as g\n",
-        "one_of(triton.language.gather, triton.language.topk)",
+        "one of: triton.language.gather, triton.language.topk",
         "3.3.0",
     ),
     (
         "a function of the project in its place",
         "@triton.jit\ndef mine(x, y, z):\n    return x\ng = tl.gather if triton else mine\n",
-        "one_of(triton.language.gather, own)",
+        "one of: triton.language.gather, own",
         "2.0.0",
     ),
     ("one name alone", "g = tl.gather\n", None, "3.3.0"),
