@@ -260,9 +260,9 @@ class ScannedKernel:
     """The passes of autograd functions that launch it: `backward path::Class`."""
     uses: tuple[ApiUse, ...]
     """What its body names of Triton."""
+    source: str
     needs: tuple[ApiUse, ...] = ()
     """What else ties it to releases: methods, decorators and configs, constants of its module."""
-    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,9 +296,9 @@ class KernelRecord:
     passes: tuple[str, ...]
     uses: tuple[ApiUse, ...]
     """What its body names of Triton."""
+    source: str
     needs: tuple[ApiUse, ...] = ()
     """What else ties it to releases: methods, decorators and configs, constants of its module."""
-    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,4 +66,5 @@ def _record(snapshot: Snapshot, kernel: ScannedKernel) -> KernelRecord:
         passes=kernel.passes,
         uses=kernel.uses,
         source=kernel.source,
+        needs=kernel.needs,
     )

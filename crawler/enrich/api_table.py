@@ -48,7 +48,7 @@ class ApiSymbol:
         found = self._unknown()
         for releases, text in self.signatures:
             signature = parse_signature(text)
-            lacking = signature and signature.missing(n_positional, keywords)
+            lacking = None if signature is None else signature.missing(n_positional, keywords)
             if lacking is None:
                 found |= releases
             else:

@@ -41,7 +41,6 @@ class Enrichment:
     tags: tuple[str, ...]
     triton_min: str | None
     triton_max: str | None
-    triton_lacks: tuple[str, ...]
     triton_declared: str | None
     license: str | None
     is_test: bool
@@ -98,7 +97,6 @@ def enrich_kernels(
             tags=tags_of(ops),
             triton_min=span.min,
             triton_max=span.max,
-            triton_lacks=span.lacks,
             triton_declared=requirement.text if requirement is not None else None,
             license=nearest_license(kernel.path, head, licenses, repo_license),
             is_test=is_test(kernel),

@@ -31,7 +31,7 @@ FILES = (KERNELS, REPOS, VERIFICATIONS)
 """What a bundle is made of, besides what it says of itself."""
 
 # What others wrote, and what only their text could be worked out from again.
-_TEXT = frozenset({"summary", "docstring", "source", "uses"})
+_TEXT = frozenset({"summary", "docstring", "source", "uses", "needs"})
 # What others wrote, and what the next crawl would take for having read it all before.
 _OF_THE_CRAWL = frozenset(
     {

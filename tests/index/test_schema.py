@@ -83,6 +83,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
         "passes",
         "uses",
         "source",
+        "needs",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 

@@ -52,6 +52,7 @@ def scanned(source: str, *, path: str = "kernels.py") -> dict[str, KernelRecord]
             passes=kernel.passes,
             uses=kernel.uses,
             source=kernel.source,
+            needs=kernel.needs,
         )
         for kernel in link_snapshot({path: facts})
     }
