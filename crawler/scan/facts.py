@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param, UseKind
 
-SCANNER_VERSION = "6"
+SCANNER_VERSION = "7"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 
