@@ -4,6 +4,7 @@
 # make bench  what is measured on a CPU, beside its peers
 # make bundle the index that comes with the package, made anew (see CONTRIBUTING.md)
 # make wheel  the wheel, built, installed outside the tree and tried
+# make dist   what is published: the program and the kernels, each a distribution of its own
 # make kernels TRITON=3.8.0  the verified kernels under that release: interpreter, machine code
 # make install, make install-kernels  just the environment, without or with torch and Triton
 
@@ -17,7 +18,7 @@ DEMO_PACKAGES := pypi:flag-gems pypi:fla-core pypi:liger-kernel pypi:conch-trito
 
 TRITON ?= 3.9.0
 
-.PHONY: install install-kernels demo test lint bench bundle wheel kernels clean
+.PHONY: install install-kernels demo test lint bench bundle wheel dist kernels clean
 
 install: $(VENV)/base.stamp
 install-kernels: $(VENV)/kernels.stamp
@@ -66,6 +67,10 @@ bench: $(VENV)/base.stamp
 wheel: $(VENV)/base.stamp
 	$(BIN)/python scripts/try_wheel.py
 
+dist: $(VENV)/lint.stamp
+	$(BIN)/python -m build --outdir dist/application .
+	$(BIN)/python -m build --wheel --outdir dist/kernels verified_kernels
+
 # torch asks for one release of Triton; the kernels are to run on others too.
 kernels: $(VENV)/kernels.stamp
 	$(PIP) install --no-deps 'triton==$(TRITON)'
@@ -87,4 +92,4 @@ endif
 	$(BIN)/cog -r README.md
 
 clean:
-	rm -rf $(VENV) demo-index bundle-index
+	rm -rf $(VENV) demo-index bundle-index dist

@@ -30,8 +30,10 @@ def scale_rows(x_ptr, n_cols, BLOCK: tl.constexpr):
 """
 # What the base install must do without.
 HEAVY = ("torch", "triton", "numpy")
-# No part of what is installed.
-FOREIGN = ("tests/", "scripts/", "benchmarks/")
+PACKAGES = ("crawler", "index", "wishlist", "verified_kernels")
+KERNELS = TREE / "verified_kernels"
+# What makes the kernels a distribution of their own is no part of either.
+NOT_INSTALLED = {f"verified_kernels/{name}" for name in ("pyproject.toml", "README.md", "LICENSE")}
 
 
 def main() -> None:
@@ -45,26 +47,31 @@ def main() -> None:
         check_contents(wheel)
         program = install(wheel, work / "environment", constraint)
         try_out(program, work)
-    print(f"{wheel.name}: built, installed and tried")
+        kernels = build(work / "dist", KERNELS)
+        check_contents(kernels, ("verified_kernels",))
+    print(f"{wheel.name}: built, installed and tried; {kernels.name}: built")
 
 
-def build(dist: Path) -> Path:
-    """Return the wheel of the tree."""
+def build(dist: Path, project: Path = TREE) -> Path:
+    """Return the wheel of a project of the tree: the program, or the kernels alone."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
-    run(*pip, "wheel", "--no-deps", "--wheel-dir", str(dist), str(TREE), cwd=TREE)
-    (wheel,) = dist.glob("triton_index-*.whl")
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", str(dist), str(project), cwd=TREE)
+    name = "triton_index" if project == TREE else "triton_index_kernels"
+    (wheel,) = dist.glob(f"{name}-*.whl")
     return wheel
 
 
-def check_contents(wheel: Path) -> None:
+def check_contents(wheel: Path, packages: tuple[str, ...] = PACKAGES) -> None:
     """Exit if the wheel holds what it should not, or lacks data files of its packages."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    if foreign := sorted(name for name in names if name.startswith(FOREIGN)):
+    tops = (*packages, "triton_index")
+    if foreign := sorted(name for name in names if not name.startswith(tops)):
         sys.exit(f"{wheel.name} holds {foreign[0]}, which is no part of the program")
-    packages = ("crawler", "index", "wishlist", "verified_kernels")
-    tracked = run("git", "ls-files", *packages, cwd=TREE).splitlines()
-    if missing := sorted(set(tracked) - names):
+    tracked = set(run("git", "ls-files", *packages, cwd=TREE).splitlines()) - NOT_INSTALLED
+    if packages != PACKAGES:
+        tracked = {name for name in tracked if not name.endswith(".svg")}
+    if missing := sorted(tracked - names):
         sys.exit(f"{wheel.name} lacks {len(missing)} files of the tree, such as {missing[0]}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.try_wheel import TREE, check_contents
+from scripts.try_wheel import NOT_INSTALLED, TREE, check_contents
 
 TRACKED = subprocess.run(
     ("git", "ls-files", "crawler", "index", "wishlist", "verified_kernels"),
@@ -38,6 +38,13 @@ def test_a_wheel_that_forgets_a_file(tmp_path: Path) -> None:
     kept = [name for name in TRACKED if name != forgotten]
     with pytest.raises(SystemExit, match=f"lacks 1 files of the tree, such as {forgotten}"):
         check_contents(wheel_with(tmp_path, *kept))
+
+
+def test_the_kernels_alone_bring_no_other_package(tmp_path: Path) -> None:
+    kernels = [n for n in TRACKED if n.startswith("verified_kernels/") and n not in NOT_INSTALLED]
+    check_contents(wheel_with(tmp_path, *kernels), ("verified_kernels",))
+    with pytest.raises(SystemExit, match=r"holds index/text\.py"):
+        check_contents(wheel_with(tmp_path, *kernels, "index/text.py"), ("verified_kernels",))
 
 
 def test_a_wheel_that_brings_the_tests(tmp_path: Path) -> None:

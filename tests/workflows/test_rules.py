@@ -21,6 +21,7 @@ WRITES = re.compile(r"\w+: write\b")
 MAY_WRITE = {
     ("crawl.yml", "publish"): {"contents", "issues"},
     ("crawl.yml", "heartbeat"): {"actions"},
+    ("release.yml", "publish"): {"id-token"},
     ("wishes.yml", "wishes"): {"issues"},
 }
 HOSTILE_TRIGGERS = {"pull_request_target", "workflow_run", "issue_comment", "discussion"}
