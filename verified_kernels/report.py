@@ -29,24 +29,21 @@ def show(records: Sequence[Record], *, candidate: str | None = None) -> None:
     if candidate is None:
         print_summary(records, console)
     else:
-        print_verdict(records, candidate, console)
+        for line in verdict(records, candidate):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     print_timings(records, console)
     print_means(records, console)
 
 
-def print_verdict(records: Sequence[Record], candidate: str, console: Console) -> None:
+def verdict(records: Sequence[Record], candidate: str) -> list[str]:
     """What a candidate was found to be: a line a failed check, the first few, then the count."""
     failed = [r for r in records if not r.passed]
-    for record in failed[:MOST_FAILURES]:
-        what = f"{record.case}, {record.dtype}, {record.pass_}"
-        console.print(
-            f"FAILED {what}: {record.note}", markup=False, highlight=False, soft_wrap=True
-        )
+    lines = [f"FAILED {r.case}, {r.dtype}, {r.pass_}: {r.note}" for r in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:
-        console.print(f"and {len(failed) - MOST_FAILURES} more failed")
+        lines.append(f"and {len(failed) - MOST_FAILURES} more failed")
     names = ", ".join(dict.fromkeys(r.kernel for r in records))
     passed = f"{len(records) - len(failed)} of {len(records)} checks passed"
-    console.print(f"{candidate}, held to {names}: {passed}", markup=False, highlight=False)
+    return [*lines, f"{candidate}, held to {names}: {passed}"]
 
 
 def merged(parts: Sequence[Sequence[Record]]) -> list[Record]:

@@ -148,6 +148,30 @@ def verify(
     )
 
 
+def check_candidate(
+    name: str,
+    candidate: str,
+    *,
+    device: str = "cpu",
+    forward: bool = False,
+    seeds: int = 2,
+    seconds: float = DEFAULT_SECONDS,
+) -> Verification:
+    """What holding `candidate`, FILE.py:FUNCTION, to the spec of the function `name` finds.
+
+    Its records carry one sentence each for what is wrong: inputs, entry, promise. `forward` leaves
+    gradients out. The file runs in a process of its own, with limits on time and, on the CPU,
+    memory. `report.verdict` makes lines for a person of the records.
+
+    Raises:
+        VerifyError: there is no such function, or the candidate cannot be used.
+    """
+    options = Options(
+        device=device, candidate=candidate, forward=forward, seeds=seeds, seconds=seconds
+    )
+    return verify((name,), options)
+
+
 def _stages(options: Options) -> list[list[str]]:
     """Modes of the worker: those of one stage run side by side, and nothing beside timings."""
     modes = ["verify"] if options.check else []
