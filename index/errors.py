@@ -23,3 +23,7 @@ class ExportError(TritonIndexError):
 
 class OutputError(TritonIndexError):
     """What was found cannot be printed."""
+
+
+class CompileError(TritonIndexError):
+    """Nothing can be compiled as asked: a file, a release or a target is not what it should be."""

@@ -24,6 +24,8 @@ NEVER = {
     "index": {"torch", "triton", "libcst"},
     "verified_kernels": {"duckdb"},
 }
+# Run by path in environments of their own; nothing imports them.
+APART = ROOT / "index" / "compiling" / "box"
 # The rooms of the index, each of which imports from those above it in this list alone; what lies
 # in none of them (`errors`, `database`, `text` ... below, the verbs above) is held to no order but
 # that of its modules.
@@ -62,7 +64,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     for path in sorted((ROOT / package).rglob("*.py")):
         found = {name.partition(".")[0] for name in imported_names(path)}
         assert found & OWN <= MAY_IMPORT[package], path
-        assert not found & NEVER[package], path
+        assert APART in path.parents or not found & NEVER[package], path
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "Write the kernels to a file.",
     "wish": "Follow which kernels people wish for.",
     "verify": "Prove the bundled kernels against PyTorch.",
+    "compile": "Compile kernels without a GPU, by release and target.",
     "update": "Fetch the published index and swap it in.",
     "forget": "Take a source out of the index.",
 }
