@@ -45,6 +45,7 @@ from index.tables.bookkeeping import (
 from index.tables.copies import refresh_copies
 from index.tables.enriching import enrich_stale, save_documents, save_marks
 from index.tables.forgetting import count_kernels, forget_repo
+from index.tables.hardware import fill_hardware
 from index.tables.histories import save_histories
 from index.tables.merging import Merge, merge_kernels
 from index.tables.renames import name_of_id, rename_repo, stored_name
@@ -275,6 +276,7 @@ class Store:
         with self._copy.publishing(), self._transaction() as con:
             drop_unused_scans(con)
             enrich_stale(con, self._staging)
+            fill_hardware(con, self._staging)
             mark_verified(con, self._staging)
             refresh_copies(con, self._staging)
             refresh_search(con, self._staging)

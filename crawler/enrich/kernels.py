@@ -15,6 +15,7 @@ from importlib.resources import files
 from crawler.enrich.api_table import load_table
 from crawler.enrich.dtypes import dtypes_of
 from crawler.enrich.features import features_of
+from crawler.enrich.hardware import Claim, hardware_of
 from crawler.enrich.license import nearest_license, read_licenses
 from crawler.enrich.marks import is_generated, is_test
 from crawler.enrich.ops import OpEvidence, ops_of, tags_of
@@ -25,6 +26,14 @@ from crawler.models import Document, DocumentKind, KernelRecord
 
 RULES_VERSION = "4"
 """Raise it whenever an enrichment would say something else of the same kernel."""
+
+_VOCABULARIES = (
+    "ops.toml",
+    "features.toml",
+    "hardware.toml",
+    "triton_api.json",
+    "triton_dialects.toml",
+)
 
 MAX_CALLED = 64
 """Device functions that are looked at for one kernel; real ones call a dozen."""
@@ -39,6 +48,7 @@ class Enrichment:
     dtypes: tuple[str, ...]
     ops: tuple[str, ...]
     tags: tuple[str, ...]
+    hardware: tuple[str, ...]
     triton_min: str | None
     triton_max: str | None
     triton_declared: str | None
@@ -55,7 +65,7 @@ class Enrichment:
 def enrichment_version() -> str:
     """Return what changes whenever a rule or a vocabulary does."""
     digest = hashlib.sha256()
-    for name in ("ops.toml", "features.toml", "triton_api.json", "triton_dialects.toml"):
+    for name in _VOCABULARIES:
         digest.update((files("crawler") / "data" / name).read_bytes())
     return f"{RULES_VERSION}+{digest.hexdigest()[:12]}"
 
@@ -89,12 +99,15 @@ def enrich_kernels(
         head = heads.get(kernel.path, b"")
         requirement = nearest_requirement(kernel.path, requirements)
         ops = tuple(found.op for found in evidence)
+        features, dtypes = features_of(kernel, called), dtypes_of(kernel, called)
+        hardware = _hardware(kernel, features, dtypes)
         yield Enrichment(
             id=kernel.id,
-            features=features_of(kernel, called),
-            dtypes=dtypes_of(kernel, called),
+            features=features,
+            dtypes=dtypes,
             ops=ops,
             tags=tags_of(ops),
+            hardware=tuple(claim.hardware for claim in hardware),
             triton_min=span.min,
             triton_max=span.max,
             triton_declared=requirement.text if requirement is not None else None,
@@ -105,7 +118,10 @@ def enrich_kernels(
             ),
             backward=pair.backward,
             forward=pair.forward,
-            reasons=tuple(_reasons(evidence, span, pair)),
+            reasons=(
+                *_reasons(evidence, span, pair),
+                *(("hardware", f"{claim.hardware}: {claim.reason}") for claim in hardware),
+            ),
         )
 
 
@@ -121,6 +137,21 @@ def _called(
                 found[record.id] = record
                 waiting.extend(record.calls)
     return tuple(found.values())
+
+
+def _hardware(
+    kernel: KernelRecord, features: Sequence[str], dtypes: Sequence[str]
+) -> tuple[Claim, ...]:
+    configs = () if kernel.autotune is None else kernel.autotune.configs
+    return hardware_of(
+        repo=kernel.repo,
+        path=kernel.path,
+        qualname=kernel.qualname,
+        tl_calls=kernel.tl_calls,
+        features=features,
+        dtypes=dtypes,
+        configs=[tuple(name for name, _ in config.options) for config in configs],
+    )
 
 
 def _reasons(

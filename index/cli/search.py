@@ -26,7 +26,11 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
 @_many("--tag", "tags", "Has this tag.")
 @_many("--op", "ops", "Computes this op.")
 @_many("--repo", "repos", "Is from this source: owner/name, or the name alone.")
-@_many("--license", "licenses", "Has this licence (SPDX).")
+@_many(
+    "--license",
+    "licenses",
+    "Has this licence (SPDX), or one of this class: permissive, weak-copyleft, copyleft, any-open.",
+)
 @_many(
     "--role",
     "roles",
@@ -34,6 +38,12 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
     type=click.Choice(["kernel", "device_function", "pointwise", "unknown"]),
 )
 @_many("--dialect", "dialects", "Is written in this.", type=click.Choice(["triton", "gluon"]))
+@_many(
+    "--hardware",
+    "hardware",
+    "Is for this backend (nvidia, amd, ascend ...), asks for this architecture (sm_90, gfx942), "
+    "or runs on any.",
+)
 @_many("--dtype", "dtypes", "Handles this dtype.")
 @_many("--feature", "features", "Uses this feature.")
 @click.option("--triton", metavar="VERSION", help="Has all it uses in this release of Triton.")

@@ -20,6 +20,7 @@ import msgspec
 
 from index.errors import StoreError
 from index.tables.facts import plain_code, plain_config
+from index.tables.hardware import fill_hardware
 from index.tables.search_tables import mark_search_stale, refresh_search
 from index.tables.staging import Staging
 
@@ -122,8 +123,10 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
         con.execute(
             f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(folder / name)]
         )
+    staging = Staging(con, scratch)
+    fill_hardware(con, staging)
     mark_search_stale(con)
-    refresh_search(con, Staging(con, scratch))
+    refresh_search(con, staging)
     con.commit()
 
 

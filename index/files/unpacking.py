@@ -54,12 +54,16 @@ def unpacked_bundle(bundle: Path, tell: Callable[[str], object]) -> Path:
 
 
 def _key(bundle: Path) -> str:
+    from importlib.resources import files
+
     from index.database import MIGRATIONS
     from index.text import SEARCH_VERSION
 
     # What the bundle says of itself has the digest of the rest of it.
     made_from = [bundle / "bundle.json", *MIGRATIONS]
     digest = hashlib.sha256(SEARCH_VERSION.encode())
+    # What is worked out while it is unpacked, by this vocabulary.
+    digest.update((files("crawler") / "data" / "hardware.toml").read_bytes())
     for path in made_from:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

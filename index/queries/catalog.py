@@ -38,6 +38,10 @@ def list_tags(con: duckdb.DuckDBPyConnection) -> Table:
 
 def list_stats(con: duckdb.DuckDBPyConnection) -> Table:
     """Return how much there is of what: totals, then live kernels by what tells them apart."""
+    hardware = (
+        "SELECT 5 AS n, 'hardware' AS what, value, count(*) AS count "
+        "FROM (SELECT unnest(hardware) AS value FROM live) GROUP BY value"
+    )
     groups = " UNION ALL ".join(
         f"SELECT {n} AS n, '{field}' AS what, {field} AS value, count(*) AS count FROM live "
         f"WHERE {field} IS NOT NULL GROUP BY {field}"
@@ -58,7 +62,7 @@ def list_stats(con: duckdb.DuckDBPyConnection) -> Table:
                 ('runs', (SELECT count(*) FROM runs))
             ]::STRUCT(value VARCHAR, count BIGINT)[], recursive := true)
         ), counted AS (
-            SELECT 0 AS n, 'total' AS what, * FROM total UNION ALL {groups}
+            SELECT 0 AS n, 'total' AS what, * FROM total UNION ALL {groups} UNION ALL {hardware}
         )
         SELECT what, value, count FROM counted
         ORDER BY n, CASE WHEN n > 0 THEN count END DESC, value

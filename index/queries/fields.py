@@ -31,6 +31,8 @@ KERNEL_FIELDS = {
     "dtypes": "dtypes it names",
     "ops": "operators it computes",
     "tags": "categories",
+    "hardware": "the backend it is for (`nvidia`, `amd`, `ascend` …) and the architectures it asks "
+    "for (`sm_90`, `gfx942`); empty for any",
     "triton_min": "first Triton release that has all it uses",
     "triton_max": "last one; null when the newest still has it",
     "triton_declared": "the requirement that the source states",

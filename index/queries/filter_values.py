@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 
+from crawler.enrich.hardware import backend_names
+from crawler.enrich.license_class import CLASS_WORDS
 from index.queries.filters import Filters
 
 MOST_OFFERED = 3
@@ -28,7 +30,10 @@ _FIELDS = {
         "FROM l UNION FROM (SELECT unnest(regexp_split_to_array(license, '[ ()]+')) AS part "
         "FROM l) WHERE part NOT IN ('', 'AND', 'OR', 'WITH')",
     ),
+    "hardware": ("hardware", "SELECT DISTINCT unnest(hardware) FROM kernel_rows"),
 }
+# What stands for values rather than being one.
+_ALWAYS = {"licenses": CLASS_WORDS, "hardware": ("any", *backend_names())}
 _BETWEEN_WORDS = re.compile(r"[-_ .]+")
 
 
@@ -54,7 +59,8 @@ def read_filters(
         values: tuple[str, ...] = getattr(filters, field)
         if not values:
             continue
-        known = _by_spelling(value for (value,) in con.execute(query).fetchall())
+        found_in = (value for (value,) in con.execute(query).fetchall())
+        known = _by_spelling((*_ALWAYS.get(field, ()), *found_in))
         found = [(value, _known_as(value, field, known)) for value in values]
         read[field] = tuple(spelled or value for value, spelled in found)
         unknown += (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import duckdb
 
+from crawler.enrich.hardware import backend_names
+from crawler.enrich.license_class import CLASS_WORDS, is_in_class
 from index.errors import QueryError
 
 
@@ -15,8 +17,9 @@ class Filters:
     """What a kernel must be to be found.
 
     It must have all of the ops, tags, features and dtypes, and one each of the repositories,
-    licences, roles and dialects, where any are named. A kernel of which a fact is not known
-    fails the filter that asks for it. Removed kernels are never found, tests only on request.
+    licences (or classes of them), roles, dialects and backends, where any are named. A kernel of
+    which a fact is not known fails the filter that asks for it. Removed kernels are never found,
+    tests only on request.
     """
 
     ops: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Filters:
     licenses: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     dialects: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ()
     triton: str | None = None
     verified: bool = False
     has_backward: bool = False
@@ -44,13 +48,29 @@ def condition(con: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[str, di
         for name in _CONDITIONS
         if getattr(filters, name)
     }
+    if filters.licenses:
+        values["filter_licenses"] = _licenses(con, filters.licenses)
+    if filters.hardware:
+        values["backends"] = list(backend_names())
     clauses = ["k.removed_at IS NULL", *_flags(filters)]
-    clauses += (_CONDITIONS[name.removeprefix("filter_")] for name in values)
+    clauses += (_CONDITIONS[name] for name in _CONDITIONS if f"filter_{name}" in values)
     if filters.triton is not None:
         oldest, newest = _triton_bounds(con, filters.triton)
         values |= {"triton_oldest": oldest, "triton_newest": newest}
         clauses.append(_TRITON)
     return " AND ".join(clauses), values
+
+
+def _licenses(con: duckdb.DuckDBPyConnection, wanted: Iterable[str]) -> list[str]:
+    """Return licences in lower case; a class stands for all expressions of the index in it."""
+    words = [word.lower() for word in wanted]
+    classes = [word for word in words if word in CLASS_WORDS]
+    if not classes:
+        return words
+    rows = con.execute("SELECT DISTINCT license FROM kernels WHERE license IS NOT NULL").fetchall()
+    of_class = (text for (text,) in rows if any(is_in_class(text, word) for word in classes))
+    # An expression stands for itself: what is in brackets with one licence may be in no class.
+    return [*(w for w in words if w not in classes), *(f"={text.lower()}" for text in of_class)]
 
 
 def _flags(filters: Filters) -> Iterator[str]:
@@ -85,10 +105,14 @@ _CONDITIONS = {
     "repos": "(list_contains($filter_repos, lower(k.repo)) "
     "OR list_contains($filter_repos, regexp_extract(lower(k.repo), '[^/:]*$')))",
     # One of the licences of an expression like `Apache-2.0 OR MIT`, or all of it as written.
-    "licenses": "(list_contains($filter_licenses, lower(k.license)) OR list_has_any("
+    "licenses": "(list_contains($filter_licenses, lower(k.license)) "
+    "OR list_contains($filter_licenses, '=' || lower(k.license)) OR list_has_any("
     "$filter_licenses, regexp_split_to_array(lower(k.license), '[ ()]+')))",
     "roles": "list_contains($filter_roles, k.role)",
     "dialects": "list_contains($filter_dialects, k.dialect)",
+    # `any`: it is for no backend in particular.
+    "hardware": "(list_has_any(k.hardware, $filter_hardware) OR "
+    "(list_contains($filter_hardware, 'any') AND NOT list_has_any(k.hardware, $backends)))",
 }
 
 _TRITON = (

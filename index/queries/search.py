@@ -12,10 +12,11 @@ from enum import StrEnum
 
 import duckdb
 
+from crawler.enrich.hardware import backend_names, hardware_asked
 from index.queries.filters import Filters, condition
 from index.queries.spelling import suggest
 from index.queries.wording import Concept, Wording, understand
-from index.text import join_terms, term
+from index.text import asked_words, join_terms, term
 
 BACKWARD = term("bwd")
 # Fewer answers than these are too few to insist on most of what is asked.
@@ -40,6 +41,9 @@ TEST_SHARE = 0.5
 GENERATED_SHARE = 0.7
 # Of a fork or a collection of copies: what is found there is mostly found elsewhere.
 COPIER_SHARE = 0.7
+# For a backend that was not asked for. Where none was, that is any but the commonest.
+FOREIGN_SHARE = 0.3
+COMMON_BACKEND = "nvidia"
 # Of a group of copies the original is shown, unless another answers so much better that the
 # original has this share of its score or less.
 ORIGIN_SHARE = 0.6
@@ -94,7 +98,7 @@ def search(
         return Found(ids=tuple(id for (id,) in rows))
     wording = understand(con, query)
     statement = f"{_SCORED} WHERE {where} AND matched >= $required {order}"
-    values |= _bindings(wording)
+    values |= _bindings(wording) | {"foreign": _foreign(query, filters or Filters())}
     asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
     rows = []
     # In any other order than by relevance, what answers less would not come last.
@@ -137,7 +141,15 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "test_share": TEST_SHARE,
         "generated_share": GENERATED_SHARE,
         "copier_share": COPIER_SHARE,
+        "foreign_share": FOREIGN_SHARE,
     }
+
+
+def _foreign(query: str, filters: Filters) -> list[str]:
+    """Return the backends that neither the words nor a filter ask for."""
+    asked = {*hardware_asked(set(asked_words(query))), *map(str.lower, filters.hardware)}
+    wanted = asked.intersection(backend_names()) or {COMMON_BACKEND}
+    return [name for name in backend_names() if name not in wanted]
 
 
 def _share(concept: Concept) -> float:
@@ -205,6 +217,7 @@ FROM (
         * CASE WHEN contains(d.joined[1], $backward) THEN $backward_share ELSE 1 END
         * CASE WHEN is_test THEN $test_share ELSE 1 END
         * CASE WHEN is_generated THEN $generated_share ELSE 1 END
+        * CASE WHEN list_has_any(hardware, $foreign) THEN $foreign_share ELSE 1 END
         * CASE WHEN repo IN (SELECT name FROM repos WHERE len(marks) > 0)
             THEN $copier_share ELSE 1 END AS score
     FROM kernel JOIN search_documents AS d USING (num) JOIN kernels ON kernels.id = d.id

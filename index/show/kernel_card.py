@@ -68,6 +68,7 @@ _PLAIN_FACTS = {
     "tags": "tags",
     "features": "features",
     "dtypes": "dtypes",
+    "hardware": "hardware",
     "triton from": "triton_min",
     "triton to": "triton_max",
     "declared": "triton_declared",

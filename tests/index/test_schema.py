@@ -21,8 +21,9 @@ from tests.index.samples import column, crawled, kernel, rows, save
 PROMISED = """
     id repo path cell qualname name dialect form role start_line def_line end_line commit permalink
     summary docstring params autotune heuristics decorators tl_calls features dtypes ops tags
-    triton_min triton_max triton_declared license authors stars is_test is_generated launchers
-    usage backward forward clone_group n_copies origin first_seen last_seen removed_at verified
+    hardware triton_min triton_max triton_declared license authors stars is_test is_generated
+    launchers usage backward forward clone_group n_copies origin first_seen last_seen removed_at
+    verified
 """.split()  # fmt: skip
 
 TABLES = {
@@ -76,14 +77,16 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     view = column(blank, "SELECT column_name FROM (DESCRIBE kernels)")
     table = column(blank, "SELECT column_name FROM (DESCRIBE kernel_rows)")
     assert view == PROMISED == list(KERNEL_COLUMNS)
-    # The stars are the repository's; what only the scanner needs stands behind.
-    assert table == [c for c in PROMISED if c != "stars"] + [
+    # The stars are the repository's; what only the scanner needs stands behind, and what came
+    # later to the table.
+    assert table == [c for c in PROMISED if c not in ("stars", "hardware")] + [
         "reasons",
         "calls",
         "passes",
         "uses",
         "source",
         "needs",
+        "hardware",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 

@@ -326,6 +326,7 @@ def enriched(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 features = ['autotuned', 'dot'], dtypes = ['fp16', 'bf16'], license = 'MIT',
                 triton_min = '2.1.0', triton_max = '3.1.0', backward = 'x',
                 verified = {'result': 'passed', 'gpu': 'H200', 'torch': '2', 'triton': '3'},
+                hardware = ['ascend'],
                 dialect = 'gluon', role = 'pointwise', first_seen = TIMESTAMP '2030-01-01'
             WHERE name = 'norm_a'
             """
@@ -333,7 +334,8 @@ def enriched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         con.execute(
             """
             UPDATE kernel_rows SET ops = ['layer_norm'], tags = ['norm'], dtypes = ['fp16'],
-                license = 'Apache-2.0 OR BSD-3-Clause', triton_min = '3.10.0', is_test = true,
+                license = 'Apache-2.0 OR BSD-3-Clause', triton_min = '3.10.0',
+                hardware = ['nvidia', 'sm_90'], is_test = true,
                 verified = {'result': 'failed', 'gpu': 'H200', 'torch': '2', 'triton': '3'}
             WHERE name = 'norm_b'
             """
@@ -359,6 +361,13 @@ def enriched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Filters(licenses=("mit",)), {"norm_a"}),
         (Filters(licenses=("BSD-3-Clause",), include_tests=True), {"norm_b"}),
         (Filters(licenses=("BSD",), include_tests=True), set()),
+        (Filters(licenses=("permissive",)), {"norm_a"}),
+        (Filters(licenses=("any-open",), include_tests=True), {"norm_a", "norm_b"}),
+        (Filters(licenses=("copyleft", "MIT")), {"norm_a"}),
+        (Filters(licenses=("weak-copyleft",), include_tests=True), set()),
+        (Filters(hardware=("ascend",)), {"norm_a"}),
+        (Filters(hardware=("any",)), {"norm_c"}),
+        (Filters(hardware=("sm_90", "ascend"), include_tests=True), {"norm_a", "norm_b"}),
         (Filters(roles=("pointwise",)), {"norm_a"}),
         (Filters(roles=("pointwise", "kernel")), {"norm_a", "norm_c"}),
         (Filters(dialects=("gluon",)), {"norm_a"}),
@@ -447,3 +456,12 @@ def test_the_same_kernels_give_the_same_search_tables_whatever_came_before(
     ):
         with open_index(db) as a, open_index(other) as b:
             assert a.execute(query).fetchall() == b.execute(query).fetchall()
+
+
+def test_a_kernel_for_another_backend_comes_last_unless_it_is_asked_for(db: Path) -> None:
+    places = {"softmax_a": "_ascend", "softmax_b": "amd", "softmax_c": "nvidia", "softmax_d": "ops"}
+    save(db, crawled(*(kernel(name, path=f"{at}/k.py") for name, at in places.items())))
+    assert set(ask(db, "softmax")[:2]) == {"softmax_c", "softmax_d"}
+    assert ask(db, "softmax npu")[0] == "softmax_a"
+    assert ask(db, "softmax rocm")[0] == "softmax_b"
+    assert ask(db, "softmax", filters=Filters(hardware=("amd",))) == ["softmax_b"]

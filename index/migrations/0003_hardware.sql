@@ -1,0 +1,16 @@
+-- For which backend a kernel is, and which architecture it asks for.
+
+ALTER TABLE kernel_rows ADD COLUMN hardware VARCHAR[];  -- null: not worked out yet
+
+CREATE OR REPLACE VIEW kernels AS
+SELECT
+    k.id, k.repo, k.path, k.cell, k.qualname, k.name, k.dialect, k.form, k.role,
+    k.start_line, k.def_line, k.end_line, k.commit, k.permalink, k.summary, k.docstring,
+    k.params, k.autotune, k.heuristics, k.decorators, k.tl_calls, k.features, k.dtypes,
+    k.ops, k.tags, coalesce(k.hardware, []) AS hardware,
+    k.triton_min, k.triton_max, k.triton_declared,
+    k.license, k.authors, r.stars, k.is_test, k.is_generated,
+    k.launchers, k.usage, k.backward, k.forward, k.clone_group, k.n_copies, k.origin,
+    k.first_seen, coalesce(k.last_seen, r.last_seen_at) AS last_seen, k.removed_at, k.verified
+FROM kernel_rows AS k
+LEFT JOIN repos AS r ON r.name = k.repo;
