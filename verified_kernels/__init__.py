@@ -47,7 +47,12 @@ OPS: Mapping[str, str] = MappingProxyType(
         "grouped_matmul": "grouped_matmul",
         "matmul_int8": "matmul_int8",
         "matmul_fp8": "matmul_fp8",
+        "matmul_int4": "matmul_int4",
     }
+)
+# What prepares an op's arguments -> its file.
+HELPERS: Mapping[str, str] = MappingProxyType(
+    {"pack_int4": "matmul_int4", "unpack_int4": "matmul_int4"}
 )
 
 
@@ -55,15 +60,16 @@ def __getattr__(name: str) -> Any:
     """The op of that name, or the module `nn`; imports PyTorch and Triton on first use."""
     if name == "nn":
         return importlib.import_module("verified_kernels.nn")
-    if name not in OPS:
+    file = OPS.get(name) or HELPERS.get(name)
+    if file is None:
         raise AttributeError(f"module 'verified_kernels' has no attribute {name!r}")
-    op = getattr(importlib.import_module(f"verified_kernels.ops.{OPS[name]}"), name)
+    op = getattr(importlib.import_module(f"verified_kernels.ops.{file}"), name)
     globals()[name] = op  # the next use skips this function
     return op
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *OPS, "nn"})
+    return sorted({*globals(), *OPS, *HELPERS, "nn"})
 
 
 def load_specs() -> dict[str, Spec]:

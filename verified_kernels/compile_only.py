@@ -14,7 +14,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -191,6 +191,7 @@ def compile_all(
     files = dict.fromkeys(OPS[name] for name in names or OPS)
     for file in files:
         module = importlib.import_module(f"verified_kernels.ops.{file}")
+        by_target = getattr(module, "TARGET_CONSTANTS", {})
         launches: dict[Launch, None] = {}
         for spec in specs_of(module):
             if not names or spec.name in names:
@@ -204,7 +205,11 @@ def compile_all(
             for target in (t for t in targets if t not in unsupported):
                 # Gluon is written for one architecture.
                 if target == "sm_90" or not launch.kernel.is_gluon():
-                    fault = compile_launch(launch, *TARGETS[target], wanted)
+                    constants = dict(launch.constants)
+                    fixed = by_target.get(target, {})
+                    constants |= {k: v for k, v in fixed.items() if k in constants}
+                    here = replace(launch, constants=tuple(constants.items()))
+                    fault = compile_launch(here, *TARGETS[target], wanted)
                     yield target, launch.name, fault
 
 
