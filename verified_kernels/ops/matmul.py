@@ -5,8 +5,8 @@ rounded once. A product of 4096^3 moves 0.1 GB and computes 137 GFLOP: all depen
 tensor cores fed.
 
 **How work maps to program instances.** An output tile BLOCK_M x BLOCK_N is one program's, which
-walks down K in steps of BLOCK_K. Per step it reads (BLOCK_M + BLOCK_N) * BLOCK_K entries and does
-2 * BLOCK_M * BLOCK_N * BLOCK_K operations, so large tiles read less an operation; 128 x 256 is as
+walks down K in steps of BLOCK_K. Per step it reads (BLOCK_M + BLOCK_N) * BLOCK_K entries and does 2
+* BLOCK_M * BLOCK_N * BLOCK_K operations, so large tiles read less an operation; 128 x 256 is as
 much as the registers of two groups of four warps can add up in. Tiles are walked in bands of
 GROUP_M rows (`tiles.tile_of`), so that what runs side by side shares operands in the L2 cache.
 
@@ -17,28 +17,25 @@ Three paths.
   operands of the next tile are on their way while the last one is rounded and stored.
 - *Pointers*: every other card, and sizes too small to gain by descriptors.
 - *Splits*: a narrow output has fewer tiles than the card has multiprocessors. K is cut in pieces,
-each
-  piece writes fp32 sums of its own, and a second kernel adds them up in a fixed order.
+  each piece writes fp32 sums of its own, and a second kernel adds them up in a fixed order.
 
 **Traps.**
 - The copy engine needs rows that begin at multiples of 16 bytes. Of bf16 matrices with an odd
-number
-  of columns every second row does not, and loads by pointer fall to 2 bytes each. A copy with
-  padded rows costs `2 / N` of what the product reads, and the product then runs at full speed.
+  number of columns every second row does not, and loads by pointer fall to 2 bytes each. A copy
+  with padded rows costs `2 / N` of what the product reads, and the product then runs at full speed.
 - Masked lanes must be zero in *both* operands: an infinity in a padded column times zero is NaN.
 - `tl.dot` waits for its own result unless the compiler pipelines the loop; what it keeps in flight
   (one product here) is checked in the compile matrix, without a GPU.
 - A tile that is transposed in memory is loaded as it lies and transposed on the way to the tensor
   cores, which read both orders of 16-bit operands.
 - fp32 operands go through the tensor cores only where torch allows tf32; else plain fp32
-arithmetic.
+  arithmetic.
 
 **What bounds it.** Tensor cores, and on an H200 the power they draw: the same product runs 14%
 faster on a card that has rested.
 
-Tiles in bands and the persistent loop: https://triton-lang.org/main/getting-started/tutorials/
-(03 and 09). Licence: MIT.
-"""
+Tiles in bands and the persistent loop: https://triton-lang.org/main/getting-started/tutorials/ (03
+and 09). Licence: MIT."""
 
 from __future__ import annotations
 
@@ -114,9 +111,8 @@ def _descriptor_kernel(
     """Stores c = activation(a @ b + bias) for a [n_batch, M, K] and b [n_batch, K, N].
 
     bias [N] may be None. Descriptors are over [M, K] or, with A_TRANSPOSED, [K, M], with a leading
-    n_batch if BATCHED; a_step 0 stands for one matrix that all of a batch share. z_desc,
-    if not None, is given the sums before the activation. Grid: persistent. Sums are fp32.
-    """
+    n_batch if BATCHED; a_step 0 stands for one matrix that all of a batch share. z_desc, if not
+    None, is given the sums before the activation. Grid: persistent. Sums are fp32."""
     # One program instance handles every num_programs-th tile of all products.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -215,9 +211,8 @@ def _pointer_kernel(
     """As `_descriptor_kernel`, by pointers and strides; c and z [n_batch, M, N] are contiguous.
 
     A split sums `steps` steps of BLOCK_K. PARTIAL: c is [n_batch, n_splits, M, N] in the dtype of
-    the sum, without bias or activation. EVEN_K: no step passes the end of K. Grid:
-    (tiles * n_splits * n_batch,).
-    """
+    the sum, without bias or activation. EVEN_K: no step passes the end of K. Grid: (tiles *
+    n_splits * n_batch,)."""
     # One program instance handles one tile of one split of one product.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -274,8 +269,7 @@ def _join_kernel(
 ):
     """Stores c [n_batch, M, N] = activation(sum of part [n_batch, n_splits, M, N] + bias).
 
-    n_entries is M * N. Grid: (cdiv(n_entries, BLOCK_SIZE), n_batch). Splits are added in order.
-    """
+    n_entries is M * N. Grid: (cdiv(n_entries, BLOCK_SIZE), n_batch). Splits are added in order."""
     # One program instance handles BLOCK_SIZE neighbouring entries of one product.
     entries = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
     inside = entries < n_entries
@@ -537,8 +531,7 @@ def multiply(
     """`activation(a @ b + bias)` [batch, M, N] for a [batch, M, K] and b [batch, K, N], contiguous.
 
     With `keep` a second tensor holds the sums before the activation. One matrix that all of a batch
-    share may have stride 0.
-    """
+    share may have stride 0."""
     batch, m, k = a.shape
     n = b.shape[2]
     c = torch.empty((batch, m, n), dtype=a.dtype, device=a.device)

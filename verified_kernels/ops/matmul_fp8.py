@@ -17,15 +17,13 @@ share a multiprocessor; one scales while the others multiply.
   shows; what is scaled block by block leaves them every 128 products, which is why block-wise sums
   are the more accurate ones.
 - Because each block's sum has to be read before the next may start from zero, block-wise scaling
-costs
-  a fifth of the speed however it is arranged; more tiles in flight help, larger tiles do not.
+  costs a fifth of the speed however it is arranged; more tiles in flight help, larger tiles do not.
 - b has to lie as its transpose, as for int8; another b is copied first.
 - A scale of the block past the end of K must not be read, or 0 * NaN makes NaN.
 
 **What bounds it.** Scales outside: tensor cores. Block-wise: the multiply-adds that scale each sum.
 
-Block-wise scales: DeepSeek-V3, https://arxiv.org/abs/2412.19437. Licence: MIT.
-"""
+Block-wise scales: DeepSeek-V3, https://arxiv.org/abs/2412.19437. Licence: MIT."""
 
 from __future__ import annotations
 
@@ -94,8 +92,7 @@ def _block_kernel(
 
     a_in and b_in are descriptors or, BY_POINTER, pointers. scale_a [M, cdiv(K, 128)]; scale_b
     [cdiv(K, 128), cdiv(N, 128)] or, PER_COLUMN, [cdiv(K, 128), N]. BLOCK_N and BLOCK_K are 128.
-    Grid: persistent. Sums are fp32.
-    """
+    Grid: persistent. Sums are fp32."""
     # One program instance handles every num_programs-th tile.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -222,8 +219,8 @@ def matmul_fp8(
     """`(scale_a a) @ (scale_b b)` [M, N] for a [M, K], b [K, N] of e4m3 or e5m2.
 
     Scales, as `torch._scaled_mm` takes them, multiply: one entry for all; M of a and N of b; or for
-    blocks along K, scale_a [M, cdiv(K, 128)] and scale_b [cdiv(K, 128), cdiv(N, 128)] or
-    [cdiv(K, 128), N]. Fastest if b.T is rows. No gradient. `method` picks a path (`METHODS`).
+    blocks along K, scale_a [M, cdiv(K, 128)] and scale_b [cdiv(K, 128), cdiv(N, 128)] or [cdiv(K,
+    128), N]. Fastest if b.T is rows. No gradient. `method` picks a path (`METHODS`).
 
     Raises:
         TypeError: a or b is not fp8, a scale is no float, or out_dtype is none that can be stored.

@@ -1,39 +1,31 @@
 """int4 weights, unpacked inside the product: a few rows of x times a matrix read at four bits.
 
 **The maths.** A weight is `(q - zero) * scale` with q of 0 to 15; scale and zero hold for a group
-of
-neighbours along K: `y[m, n] = sum_g scale[g, n] sum_{k in g} x[m, k] (q[n, k] - zero[g, n])`. With
-up to
-64 rows a product only reads weights, and at four bits reads a quarter of them.
+of neighbours along K: `y[m, n] = sum_g scale[g, n] sum_{k in g} x[m, k] (q[n, k] - zero[g, n])`.
+With up to 64 rows a product only reads weights, and at four bits reads a quarter of them.
 
 **How work maps to program instances.** A program owns BLOCK_N columns of y and one of SPLITS parts
-of
-K; per step it unpacks 128 entries of each of its columns, multiplies them by all rows of x on the
-tensor cores, and adds the result, scaled, to fp32 sums. The parts of a column block meet in a
-buffer;
-the program that arrives last adds them up, in a fixed order.
+of K; per step it unpacks 128 entries of each of its columns, multiplies them by all rows of x on
+the tensor cores, and adds the result, scaled, to fp32 sums. The parts of a column block meet in a
+buffer; the program that arrives last adds them up, in a fixed order.
 
 **Traps.**
 - The speed is decided by how weights lie. The tensor core wants thread t to hold entries 2t, 2t+1,
   2t+8 and 2t+9 of each 16 along K. Packed in the order of K, unpacked weights would have to change
   threads through shared memory. `pack_int4` stores words in the order of those fragments: a thread
   loads 16 bytes and holds what it will multiply.
-- Unpacking must not cost more than reading. `q | 0x4300` is the bf16 number 128 + q, so two
-nibbles 16
-  bits apart become two numbers by one logical operation, and subtracting 128 + zero is exact. That
-  is
-  the one place of this package with inline assembly; where it cannot be had, plain arithmetic
-  stands.
+- Unpacking must not cost more than reading. `q | 0x4300` is the bf16 number 128 + q, so two nibbles
+  16 bits apart become two numbers by one logical operation, and subtracting 128 + zero is exact.
+  That is the one place of this package with inline assembly; where it cannot be had, plain
+  arithmetic stands.
 - Scales are loaded a step ahead: they are needed last and would be waited for first.
 - A counter decides who is last, so it has to be zero before and after.
 
 **What bounds it.** Instructions to unpack: reading alone would take 0.6 of the time. Above 64 rows
-the
-weights are unpacked once and go through `matmul`.
+the weights are unpacked once and go through `matmul`.
 
 The layout follows from the fragments of mma.m16n8k16 (PTX ISA). The idea: Marlin,
-https://arxiv.org/abs/2408.11743. Licence: MIT.
-"""
+https://arxiv.org/abs/2408.11743. Licence: MIT."""
 
 from __future__ import annotations
 
@@ -143,14 +135,12 @@ def _kernel(
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Y [M, N] = x [M, K] times the weights of packed [steps, N, 16], scales and zeros [n_groups,
-    N].
+    """Stores y [M, N], x [M, K] times the weights that packed, scales and zeros hold.
 
-    BLOCK_M spans all rows, BLOCK_N columns; a split takes STEPS steps of 128. part is fp32
-    [SPLITS, M, N], count int32 [column blocks], zero before and after; both only for several
-    splits.
-    EVEN: nothing of N or K is left over. Grid: (cdiv(N, BLOCK_N), SPLITS). Sums are fp32.
-    """
+    packed is int32 [steps, N, 16], scales and zeros [n_groups, N]. BLOCK_M spans all rows, BLOCK_N
+    columns; a split takes STEPS steps of 128. part is fp32 [SPLITS, M, N], count int32 [column
+    blocks], zero before and after; both only for several splits. EVEN: nothing of N or K is left
+    over. Grid: (cdiv(N, BLOCK_N), SPLITS). Sums are fp32."""
     # One program instance handles one split of BLOCK_N columns.
     is_bf16: tl.constexpr = x_ptr.dtype.element_ty == tl.bfloat16
     block = tl.program_id(0)
@@ -307,8 +297,8 @@ def pack_int4(weight: Tensor, group_size: int = 128) -> tuple[Tensor, Tensor, Te
 
     Each row is cut along K in groups of `group_size`, the last of which may be shorter; a group's
     range, widened to hold zero, is divided into 15 steps. packed is int32 [cdiv(K, 128), N, 16],
-    scales
-    and zeros [cdiv(K, group_size), N] in the weight's dtype, zeros being whole numbers of 0 to 15.
+    scales and zeros [cdiv(K, group_size), N] in the weight's dtype, zeros being whole numbers of 0
+    to 15.
 
     Raises:
         TypeError: the weight is no float.
@@ -356,8 +346,7 @@ def unpack_int4(
 ) -> Tensor:
     """The weight [N, K] that `matmul_int4` multiplies by, in the dtype of the scales.
 
-    K is `n_columns`, by default all that is packed.
-    """
+    K is `n_columns`, by default all that is packed."""
     steps, n, _ = packed.shape
     shifts = 4 * torch.arange(8, device=packed.device)
     q = (packed[..., None].to(torch.int64) >> shifts) & 15
