@@ -21,7 +21,8 @@ row tiles run fastest, so that programs side by side share a tile of b.
 
 **What bounds it.** Tensor cores; with 64 groups of about 512 rows, also the half-empty last tiles.
 
-Tile maps on the device: MegaBlocks, https://arxiv.org/abs/2211.15841. Licence: MIT."""
+Tile maps on the device: MegaBlocks, https://arxiv.org/abs/2211.15841. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def _map_kernel(
     """For each row tile: its group, and the first tile of that group; in count how many there are.
 
     offsets [n_groups] are the ends of the groups; group and begin int32 [slots]; BLOCK_G spans the
-    groups. Grid: (cdiv(slots, SLOTS),)."""
+    groups. Grid: (cdiv(slots, SLOTS),).
+    """
     # One program instance fills SLOTS slots, and counts all tiles to do so.
     groups = tl.arange(0, BLOCK_G)
     real = groups < n_groups
@@ -123,7 +125,8 @@ def _forward_kernel(
 
     a_in and b_in are descriptors (b's over [groups, N, K] if B_TRANSPOSED) or, BY_POINTER,
     pointers; c is contiguous. offsets, group, begin and count as `_map_kernel` has them. Grid:
-    persistent. Sums are fp32."""
+    persistent. Sums are fp32.
+    """
     # One program instance handles every num_programs-th tile.
     num_n = tl.cdiv(N, BLOCK_N)
     total = tl.load(count_ptr) * num_n
@@ -186,7 +189,8 @@ def _weights_kernel(
     """Stores out [groups, K, N], sums over the rows of each group of a [M, K]^T times d [M, N].
 
     Here BLOCK_K x BLOCK_N is the tile of the output and BLOCK_M a step along the rows. Grid:
-    (groups * tiles,). Sums are fp32."""
+    (groups * tiles,). Sums are fp32.
+    """
     # One program instance handles one tile of one group's matrix.
     num_k = tl.cdiv(K, BLOCK_K)
     num_n = tl.cdiv(N, BLOCK_N)

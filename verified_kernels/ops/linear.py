@@ -17,7 +17,8 @@ time of a layer of 4,096 inputs. Where a gradient is wanted the same kernel writ
 - db sums as many entries as x has rows: in fp32.
 
 **What bounds it.** As in `matmul`; the activation costs the tensor cores a pause a tile, which the
-Gluon path (`matmul_gluon`) hides behind the other consumer's products. Licence: MIT."""
+Gluon path (`matmul_gluon`) hides behind the other consumer's products. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def _slope_kernel(
 ):
     """Stores dz = dy * activation'(z), all contiguous [n_entries], computed in fp32 at least.
 
-    BLOCK_SIZE spans entries. Grid: (cdiv(n_entries, BLOCK_SIZE),)."""
+    BLOCK_SIZE spans entries. Grid: (cdiv(n_entries, BLOCK_SIZE),).
+    """
     # One program instance handles BLOCK_SIZE neighbouring entries.
     entries = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
     inside = entries < n_entries

@@ -35,7 +35,8 @@ Three paths.
 faster on a card that has rested.
 
 Tiles in bands and the persistent loop: https://triton-lang.org/main/getting-started/tutorials/ (03
-and 09). Licence: MIT."""
+and 09). Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +113,8 @@ def _descriptor_kernel(
 
     bias [N] may be None. Descriptors are over [M, K] or, with A_TRANSPOSED, [K, M], with a leading
     n_batch if BATCHED; a_step 0 stands for one matrix that all of a batch share. z_desc, if not
-    None, is given the sums before the activation. Grid: persistent. Sums are fp32."""
+    None, is given the sums before the activation. Grid: persistent. Sums are fp32.
+    """
     # One program instance handles every num_programs-th tile of all products.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -212,7 +214,8 @@ def _pointer_kernel(
 
     A split sums `steps` steps of BLOCK_K. PARTIAL: c is [n_batch, n_splits, M, N] in the dtype of
     the sum, without bias or activation. EVEN_K: no step passes the end of K. Grid: (tiles *
-    n_splits * n_batch,)."""
+    n_splits * n_batch,).
+    """
     # One program instance handles one tile of one split of one product.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -269,7 +272,8 @@ def _join_kernel(
 ):
     """Stores c [n_batch, M, N] = activation(sum of part [n_batch, n_splits, M, N] + bias).
 
-    n_entries is M * N. Grid: (cdiv(n_entries, BLOCK_SIZE), n_batch). Splits are added in order."""
+    n_entries is M * N. Grid: (cdiv(n_entries, BLOCK_SIZE), n_batch). Splits are added in order.
+    """
     # One program instance handles BLOCK_SIZE neighbouring entries of one product.
     entries = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
     inside = entries < n_entries
@@ -531,7 +535,8 @@ def multiply(
     """`activation(a @ b + bias)` [batch, M, N] for a [batch, M, K] and b [batch, K, N], contiguous.
 
     With `keep` a second tensor holds the sums before the activation. One matrix that all of a batch
-    share may have stride 0."""
+    share may have stride 0.
+    """
     batch, m, k = a.shape
     n = b.shape[2]
     c = torch.empty((batch, m, n), dtype=a.dtype, device=a.device)

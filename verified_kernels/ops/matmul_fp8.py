@@ -23,7 +23,8 @@ share a multiprocessor; one scales while the others multiply.
 
 **What bounds it.** Scales outside: tensor cores. Block-wise: the multiply-adds that scale each sum.
 
-Block-wise scales: DeepSeek-V3, https://arxiv.org/abs/2412.19437. Licence: MIT."""
+Block-wise scales: DeepSeek-V3, https://arxiv.org/abs/2412.19437. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +93,8 @@ def _block_kernel(
 
     a_in and b_in are descriptors or, BY_POINTER, pointers. scale_a [M, cdiv(K, 128)]; scale_b
     [cdiv(K, 128), cdiv(N, 128)] or, PER_COLUMN, [cdiv(K, 128), N]. BLOCK_N and BLOCK_K are 128.
-    Grid: persistent. Sums are fp32."""
+    Grid: persistent. Sums are fp32.
+    """
     # One program instance handles every num_programs-th tile.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)

@@ -24,7 +24,8 @@ done. `turn[c]`: consumer c may start its products.
   registers alive through the loop.
 - What is stored to shared memory is not what the copy engine sees until `fence_async_shared`.
 
-The scheme is CUTLASS's "ping-pong" kernel: https://github.com/NVIDIA/cutlass. Licence: MIT."""
+The scheme is CUTLASS's "ping-pong" kernel: https://github.com/NVIDIA/cutlass. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -209,7 +210,8 @@ def _kernel(
 ):
     """Stores c [M, N] = activation(a @ b + bias), all by descriptor; bias [N] a pointer or None.
 
-    a is [M, K] or, with A_TRANSPOSED, [K, M]; b likewise. Grid: persistent. Sums are fp32."""
+    a is [M, K] or, with A_TRANSPOSED, [K, M]; b likewise. Grid: persistent. Sums are fp32.
+    """
     # One program instance handles every num_programs-th tile, consumers in turns.
     a_tile: gl.constexpr = a_desc.block_type.shape
     b_tile: gl.constexpr = b_desc.block_type.shape
@@ -289,7 +291,8 @@ def multiply_in_turns(
 ) -> None:
     """Writes `activation(a @ b + bias)` to c, for operands as they lie.
 
-    The rows of all three begin at multiples of 16 bytes."""
+    The rows of all three begin at multiples of 16 bytes.
+    """
     m, n = c.shape
     k = a.shape[0 if a_transposed else 1]
     block_k = 64

@@ -25,7 +25,8 @@ buffer; the program that arrives last adds them up, in a fixed order.
 the weights are unpacked once and go through `matmul`.
 
 The layout follows from the fragments of mma.m16n8k16 (PTX ISA). The idea: Marlin,
-https://arxiv.org/abs/2408.11743. Licence: MIT."""
+https://arxiv.org/abs/2408.11743. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +141,8 @@ def _kernel(
     packed is int32 [steps, N, 16], scales and zeros [n_groups, N]. BLOCK_M spans all rows, BLOCK_N
     columns; a split takes STEPS steps of 128. part is fp32 [SPLITS, M, N], count int32 [column
     blocks], zero before and after; both only for several splits. EVEN: nothing of N or K is left
-    over. Grid: (cdiv(N, BLOCK_N), SPLITS). Sums are fp32."""
+    over. Grid: (cdiv(N, BLOCK_N), SPLITS). Sums are fp32.
+    """
     # One program instance handles one split of BLOCK_N columns.
     is_bf16: tl.constexpr = x_ptr.dtype.element_ty == tl.bfloat16
     block = tl.program_id(0)
@@ -346,7 +348,8 @@ def unpack_int4(
 ) -> Tensor:
     """The weight [N, K] that `matmul_int4` multiplies by, in the dtype of the scales.
 
-    K is `n_columns`, by default all that is packed."""
+    K is `n_columns`, by default all that is packed.
+    """
     steps, n, _ = packed.shape
     shifts = 4 * torch.arange(8, device=packed.device)
     q = (packed[..., None].to(torch.int64) >> shifts) & 15

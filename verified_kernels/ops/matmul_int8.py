@@ -17,7 +17,8 @@ with fp32 sums.
 
 **What bounds it.** In the plain path the compiler waits for each product of bytes at once, and the
 registers of int32 sums keep tiles at 128 x 128. The Gluon path (`matmul_int8_gluon`) gives loading
-to a warp of its own. Licence: MIT."""
+to a warp of its own. Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def _descriptor_kernel(
     """Stores c [M, N] = scale_a * scale_b * (a [M, K] @ b.T) for b [N, K], all by descriptor.
 
     Scales are fp32 pointers with strides of 0 or 1, or None. SUM is the dtype of the sums. Grid:
-    persistent."""
+    persistent.
+    """
     # One program instance handles every num_programs-th tile.
     num_m = tl.cdiv(M, BLOCK_M)
     num_n = tl.cdiv(N, BLOCK_N)
@@ -134,7 +136,8 @@ def _pointer_kernel(
 ):
     """As `_descriptor_kernel`, for a, b and c by pointers; c is contiguous.
 
-    Grid: (tiles,)."""
+    Grid: (tiles,).
+    """
     # One program instance handles one tile.
     row, col = tile_of(tl.program_id(0), tl.cdiv(M, BLOCK_M), tl.cdiv(N, BLOCK_N), GROUP_M)
     m = row * BLOCK_M
@@ -185,7 +188,8 @@ def multiply_scaled(
 ) -> Tensor:
     """`scale_a * scale_b * (a @ b)` [M, N] in `dtype` for a [M, K], b [K, N] of 8 bits.
 
-    Scales are fp32 vectors, expanded where one serves all. Sums are int32 for int8, else fp32."""
+    Scales are fp32 vectors, expanded where one serves all. Sums are int32 for int8, else fp32.
+    """
     m, k = a.shape
     n = b.shape[1]
     c = torch.empty((m, n), dtype=dtype, device=a.device)

@@ -12,7 +12,8 @@ warps multiplies its half of a by the b that both share, and stores its half of 
 part in every step and neither can be a ring ahead. Products of bytes with 256 columns do not
 compile.
 
-Licence: MIT."""
+Licence: MIT.
+"""
 
 from __future__ import annotations
 
@@ -179,7 +180,8 @@ def _kernel(
 ):
     """Stores c [M, N] = scale_a * scale_b * (a [M, K] @ b.T) for b [N, K], all by descriptor.
 
-    Scales are fp32 pointers with strides of 0 or 1, or None. Grid: persistent."""
+    Scales are fp32 pointers with strides of 0 or 1, or None. Grid: persistent.
+    """
     # One program instance handles every num_programs-th tile, a consumer each half of it.
     a_tile: gl.constexpr = a_desc.block_type.shape
     b_tile: gl.constexpr = b_desc.block_type.shape
@@ -262,7 +264,8 @@ def multiply_halves(
 ) -> None:
     """Writes `scale_a * scale_b * (a @ b.T)` to c [M, N] for a [M, K] and b [N, K] of 8 bits.
 
-    The rows of all three begin at multiples of 16 bytes."""
+    The rows of all three begin at multiples of 16 bytes.
+    """
     m, n = c.shape
     is_int8 = a.dtype == torch.int8
     # fp32 sums of 256 columns fit where outputs of two bytes leave the room.
