@@ -28,7 +28,6 @@ from crawler.records import kernel_records
 from crawler.scan import (
     SCANNER_VERSION,
     FileFacts,
-    Offered,
     link_snapshot,
     may_hold_kernels,
     offered_names,
@@ -39,6 +38,7 @@ from crawler.scan.result import (
     ScanResult,
     Unreadable,
     Unscanned,
+    concerns,
     decode_result,
     encode_result,
     held_back,
@@ -277,16 +277,6 @@ def _heads(facts: Mapping[str, FileFacts]) -> Iterator[Document]:
         head = facts[path].head
         if _TELLING.search(head):
             yield Document(path=path, kind=DocumentKind.HEAD, text=head.encode("utf-8", "replace"))
-
-
-def concerns(file: Gated, offered: Offered) -> bool:
-    """Tell whether a file that the gate held back may matter after all."""
-    return not (
-        offered.jits.isdisjoint(file.decorators)
-        and offered.jits.isdisjoint(file.imports)
-        and offered.kernels.isdisjoint(file.imports)
-        and not ("*" in file.imports and (offered.jits or offered.kernels))
-    )
 
 
 def scan_key(entry: Entry) -> str:

@@ -94,6 +94,16 @@ class ApiTable:
             for name in rows:
                 yield module, name, self._symbol(rows[name])
 
+    def is_module(self, name: str) -> bool:
+        """Tell whether a full name is a module that is listed."""
+        return name in self._modules
+
+    def names_in(self, module: str) -> Iterator[tuple[str, ApiSymbol]]:
+        """Yield the names of one module, without itself, and what is known of each."""
+        for name, row in self._modules.get(module, {}).items():
+            if name not in ("", ANYTHING):
+                yield name, self._symbol(row)
+
     def find(self, name: str) -> tuple[str, ApiSymbol] | None:
         """Return the longest part of a dotted name that the table knows, and what it knows.
 
@@ -112,6 +122,9 @@ class ApiTable:
             rest = rest.rpartition(".")[0]
         if rest:
             return f"{module}.{rest}", self._symbol(rows[rest])
+        if module.rpartition(".")[2] in rows:
+            # What its package imports of the same name hides it: `triton.runtime.driver`.
+            return module, self._symbol(rows[""])
         return (f"{module}.{ANYTHING}", self._symbol(rows[ANYTHING])) if ANYTHING in rows else None
 
     def since(self, release: str) -> int:

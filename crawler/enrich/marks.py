@@ -60,6 +60,13 @@ def is_test(kernel: KernelRecord) -> bool:
     )
 
 
+def is_test_file(path: str) -> bool:
+    """Return whether a file is a test's by its path; a benchmark is none."""
+    *folders, file = path.split("/")
+    parts = (*folders, file.rpartition(".")[0])
+    return _is_test_path(path) and not any(_BENCHMARK.fullmatch(part) for part in parts)
+
+
 def _is_test_path(path: str) -> bool:
     *folders, file = path.split("/")
     return bool(_TEST_FILE.fullmatch(file)) or not _TEST_FOLDERS.isdisjoint(map(str.lower, folders))

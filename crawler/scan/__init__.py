@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from crawler.models import ScanSkip
-from crawler.scan.collect import MAX_KERNELS, TooManyKernelsError, collect_facts
-from crawler.scan.cst_to_ast import parse_with_libcst
+from crawler.scan.collect import MAX_KERNELS, TooManyKernelsError, Watch, collect_facts
 from crawler.scan.facts import SCANNER_VERSION, FileFacts
 from crawler.scan.gate import may_hold_kernels
 from crawler.scan.link import Offered, link_snapshot, offered_names
@@ -29,7 +28,9 @@ MAX_DEFINITIONS = 20_000
 """Times that a file may say `def`; told without a parse, which takes seconds for that many."""
 
 
-def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> FileFacts | ScanSkip:
+def scan_file(
+    path: str, data: bytes, *, whole_with_libcst: bool = False, watch: Watch | None = None
+) -> FileFacts | ScanSkip:
     """Return the facts of one `.py` or `.ipynb` file, or a skip that says why there are none.
 
     Args:
@@ -37,6 +38,7 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
         data: its bytes.
         whole_with_libcst: read the whole file through libcst instead of Python's parser. It is
             several times slower and gives the same facts; benchmarks and tests hold it to that.
+        watch: called with the tree, the lines and the survey of a file that has facts.
     """
     skipped: tuple[tuple[int, str], ...] = ()
     cells: tuple[tuple[int, int], ...] = ()
@@ -56,7 +58,7 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
     if isinstance(parsed, ScanSkip):
         return parsed
     try:
-        facts = collect_facts(parsed.tree, parsed.lines)
+        facts = collect_facts(parsed.tree, parsed.lines, watch)
     except EntangledError:
         return ScanSkip(path=path, reason="its names lead to one another in too many ways")
     except TooManyKernelsError:
@@ -67,6 +69,9 @@ def scan_file(path: str, data: bytes, *, whole_with_libcst: bool = False) -> Fil
 
 
 def _parse_whole(path: str, text: str) -> ParsedSource | ScanSkip:
+    # Imported here: nobody but who compares the two needs it for files that Python can read.
+    from crawler.scan.cst_to_ast import parse_with_libcst
+
     tree = parse_with_libcst(text)
     if tree is None:
         return ScanSkip(path=path, reason="syntax error")

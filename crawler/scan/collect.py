@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -62,8 +62,14 @@ class TooManyKernelsError(Exception):
     """A file holds more functions that are or may be kernels than anybody writes."""
 
 
-def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
+Watch = Callable[[ast.Module, Sequence[str], Survey], None]
+"""What is told of a file while its survey holds: tree, lines, survey."""
+
+
+def collect_facts(tree: ast.Module, lines: Sequence[str], watch: Watch | None = None) -> FileFacts:
     """Return the facts of one file; `lines` are its source lines without line ends.
+
+    `watch` is called before the survey is released, with facts made.
 
     Raises:
         EntangledError: Its names lead to one another in too many ways.
@@ -72,7 +78,10 @@ def collect_facts(tree: ast.Module, lines: Sequence[str]) -> FileFacts:
     survey = Survey()
     survey.walk(tree)
     try:
-        return _Collector(survey, lines).collect()
+        facts = _Collector(survey, lines).collect()
+        if watch is not None:
+            watch(tree, lines, survey)
+        return facts
     finally:
         survey.release()
 

@@ -84,7 +84,7 @@ def kernel_facts(
     notes = BodyNotes(written_kinds, fixed)
     uses = BodyUses(root=lambda name: body.root(name))
     body = _Body(inner, notes, uses)
-    body.read(node, _guard_texts([spelled_out(guard, inner.module) for guard in guards]))
+    body.read(node, guard_texts([spelled_out(guard, inner.module) for guard in guards]))
     flow = Flow(notes)
     params = tuple(
         Param(name=p.name, kind=kind_of(p.name, written_kinds[p.name], flow), default=p.default)
@@ -146,7 +146,7 @@ def _tuning(
     return autotune, tuple(heuristics)
 
 
-def _guard_texts(guards: Sequence[ast.expr]) -> tuple[str, ...]:
+def guard_texts(guards: Sequence[ast.expr]) -> tuple[str, ...]:
     """Return the conditions that may tell releases or devices apart; others do not matter here."""
     texts = (written(guard, MAX_GUARD) for guard in guards[:MAX_GUARDS])
     return tuple(text for text in texts if _GUARD_WORDS.search(text))
@@ -220,9 +220,9 @@ class _Body:
         then = other = guards
         if len(guards) < MAX_GUARDS:
             test = spelled_out(node.test, self.outer.module, self.local)
-            then = (*guards, *_guard_texts([test]))
+            then = (*guards, *guard_texts([test]))
             negated = ast.UnaryOp(ast.Not(), test)
-            other = (*guards, *_guard_texts([negated])) if len(then) > len(guards) else guards
+            other = (*guards, *guard_texts([negated])) if len(then) > len(guards) else guards
         bodies = (node.body, node.orelse)
         for part, texts in zip(bodies, (then, other), strict=True):
             for child in part if isinstance(part, list) else (part,):

@@ -14,6 +14,7 @@ from crawler.scan.import_names import ImportNames
 from crawler.scan.kinds import Kinds, Launched
 from crawler.scan.linked_uses import link_uses
 from crawler.scan.names import LANGUAGE_ROOTS
+from crawler.scan.notebook import cell_at
 from crawler.scan.usage import Usages
 
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
@@ -40,13 +41,17 @@ class _Kernel:
 
 
 def link_snapshot(
-    files: Mapping[str, FileFacts], *, paths: Iterable[str] = ()
+    files: Mapping[str, FileFacts],
+    *,
+    paths: Iterable[str] = (),
+    evaluator: Evaluator | None = None,
 ) -> tuple[ScannedKernel, ...]:
     """Return the kernels of a snapshot, sorted by path, cell and line.
 
-    `paths` are its other Python files, which tell how the kernels are imported.
+    `paths` are its other Python files, which tell how the kernels are imported. `evaluator` is one
+    of `files` that goes on being used.
     """
-    evaluator = Evaluator(files)
+    evaluator = evaluator or Evaluator(files)
     kernels = {k.at: k for path in sorted(files) for k in _kernels_of(evaluator, path)}
     graph = CallGraph(evaluator)
     for path in sorted(files):
@@ -233,7 +238,7 @@ def _scanned(
     kernel: _Kernel, kernels: Mapping[FunctionAt, _Kernel], graph: CallGraph, usages: Usages
 ) -> ScannedKernel:
     here = kernel.facts
-    cell, offset = _cell(graph.file(kernel.at), here.start_line)
+    cell, offset = cell_at(graph.file(kernel.at).cells, here.start_line)
     role = _role(kernel)
     launched_by = sorted(kernel.launched_by, key=lambda f: (f.path, f.index))
     if role is Role.POINTWISE:
@@ -272,16 +277,6 @@ def _scanned(
 
 def _dialect(kernel: _Kernel) -> Dialect:
     return kernel.jit.dialect
-
-
-def _cell(facts: FileFacts, line: int) -> tuple[int | None, int]:
-    """Return the cell that a line of a joined notebook is in, and the lines before that cell."""
-    found: tuple[int | None, int] = (None, 0)
-    for first, cell in facts.cells:
-        if first > line:
-            break
-        found = (cell, first - 1)
-    return found
 
 
 def _place(kernel: ScannedKernel) -> tuple[str, int, int]:

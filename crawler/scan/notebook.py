@@ -10,7 +10,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,16 @@ def join_notebook(path: str, data: bytes) -> JoinedNotebook | ScanSkip:
         cells.append((len(lines) + 1, index))
         lines.extend(code.split("\n"))
     return JoinedNotebook(text="\n".join(lines), cells=tuple(cells), skipped=tuple(skipped))
+
+
+def cell_at(cells: Sequence[tuple[int, int]], line: int) -> tuple[int | None, int]:
+    """Return the cell that a line of a joined notebook is in, and the lines before that cell."""
+    found: tuple[int | None, int] = (None, 0)
+    for first, cell in cells:
+        if first > line:
+            break
+        found = (cell, first - 1)
+    return found
 
 
 def _code_cells(notebook: Any) -> list[tuple[int, str]] | None:

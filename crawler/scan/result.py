@@ -7,6 +7,7 @@ import msgspec
 from crawler.models import ScanSkip
 from crawler.scan.facts import FileFacts
 from crawler.scan.gate import decorator_names, imported_names
+from crawler.scan.link import Offered
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True, tag="parsed"):
@@ -52,6 +53,16 @@ def to_result(scanned: FileFacts | ScanSkip) -> ScanResult:
 def held_back(data: bytes) -> Gated:
     """Return the note of a file that the byte gate holds back."""
     return Gated(tuple(sorted(decorator_names(data))), tuple(sorted(imported_names(data))))
+
+
+def concerns(file: Gated, offered: Offered) -> bool:
+    """Tell whether a file that the gate held back may matter after all."""
+    return not (
+        offered.jits.isdisjoint(file.decorators)
+        and offered.jits.isdisjoint(file.imports)
+        and offered.kernels.isdisjoint(file.imports)
+        and not ("*" in file.imports and (offered.jits or offered.kernels))
+    )
 
 
 def encode_result(result: ScanResult) -> bytes:

@@ -16,6 +16,7 @@ COMMANDS = {
     "search": "Find kernels, the likeliest first.",
     "show": "Show all that is known of one kernel.",
     "similar": "List the copies of one kernel, the likely original first.",
+    "check": "Tell which Triton releases have all that your own kernels use.",
     "repos": "List the indexed sources.",
     "tags": "List the tags and how many kernels carry them.",
     "stats": "Count what is indexed.",
