@@ -1,22 +1,24 @@
 """The header of a kernel, read without loss: decorators, parameters and defaults.
 
-libcst keeps what Python's own parser throws away: a default is worth showing as its author wrote
-it. Only the signature is parsed: it is a tenth of the text of a kernel.
+A default is worth showing as its author wrote it. Where that is one piece of one line, its place
+in Python's tree tells; else libcst reads the signature, which keeps what Python's parser throws
+away.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-import libcst as cst
-from libcst import native  # type: ignore[attr-defined]  # compiled, without stubs
+from typing import TYPE_CHECKING
 
 from crawler.scan.parse import is_safe_for_libcst
 from crawler.scan.written import written
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 MAX_HEADER_BYTES = 256 << 10
 MAX_DECORATOR = 120
@@ -47,6 +49,9 @@ class Header:
 def read_header(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> Header:
     """Return the header of a function; `lines` are those of the file, without line ends."""
     decorators = tuple(_decorator_text(decorator, lines) for decorator in node.decorator_list)
+    params = _params_from_lines(node, lines)
+    if params is not None:
+        return Header(decorators, params)
     text = signature_text(node, lines)
     params = _params_from_text(text) if len(text) <= MAX_HEADER_BYTES else None
     return Header(decorators, _params_from_ast(node) if params is None else params)
@@ -87,10 +92,40 @@ def _decorator_text(node: ast.expr, lines: Sequence[str]) -> str:
     return joined
 
 
+def _params_from_lines(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]
+) -> tuple[HeaderParam, ...] | None:
+    """Return the parameters as they stand in the lines; None where a tree does not tell that."""
+    found: list[HeaderParam] = []
+    for argument, default in _pairs(node.args):
+        annotation = _piece(argument.annotation, ":", lines)
+        given = _piece(default, "=", lines)
+        if annotation == "" or given == "" or not argument.arg.isascii():
+            return None
+        found.append(HeaderParam(name=argument.arg, annotation=annotation, default=given))
+    return tuple(found)
+
+
+def _piece(node: ast.expr | None, mark: str, lines: Sequence[str]) -> str | None:
+    """Return the text of an expression that follows a mark; "" where it is not all of one line."""
+    if node is None:
+        return None
+    line = lines[node.lineno - 1]
+    if node.end_lineno != node.lineno or not line.isascii():
+        return ""
+    is_whole = line[: node.col_offset].rstrip().endswith(mark)
+    text = line[node.col_offset : node.end_col_offset]
+    return _SPACE.sub(" ", text).strip() if is_whole and "#" not in text else ""
+
+
 @lru_cache(maxsize=4096)  # one project often has a kernel once for each of its back ends
 def _params_from_text(text: str) -> tuple[HeaderParam, ...] | None:
     if len(text) > MAX_UNCHECKED and not is_safe_for_libcst(text):
         return None
+    # Imported here: few signatures need it, and it costs more than the rest of the scanner.
+    import libcst as cst
+    from libcst import native  # type: ignore[attr-defined]  # compiled, without stubs
+
     try:
         module = native.parse_module(text)
         function = module.body[0] if module.body else None
@@ -100,6 +135,8 @@ def _params_from_text(text: str) -> tuple[HeaderParam, ...] | None:
 
 
 def _params_from_cst(module: cst.Module, function: cst.FunctionDef) -> tuple[HeaderParam, ...]:
+    import libcst as cst
+
     def code(node: cst.CSTNode) -> str:
         if isinstance(node, (cst.Name, cst.Integer)) and not node.lpar:
             return node.value
@@ -127,21 +164,23 @@ def _params_from_cst(module: cst.Module, function: cst.FunctionDef) -> tuple[Hea
 def _params_from_ast(
     node: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> tuple[HeaderParam, ...]:
-    arguments = node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    missing = len(positional) - len(arguments.defaults)
-    defaults: list[ast.expr | None] = [*([None] * missing), *arguments.defaults]
-    pairs = list(zip(positional, defaults, strict=True))
-    if arguments.vararg:
-        pairs.append((arguments.vararg, None))
-    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    if arguments.kwarg:
-        pairs.append((arguments.kwarg, None))
     return tuple(
         HeaderParam(
             name=argument.arg,
             annotation=written(argument.annotation) if argument.annotation else None,
             default=written(default) if default else None,
         )
-        for argument, default in pairs
+        for argument, default in _pairs(node.args)
     )
+
+
+def _pairs(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """Yield the parameters in order, each with its default."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    missing = len(positional) - len(arguments.defaults)
+    yield from zip(positional, [*([None] * missing), *arguments.defaults], strict=True)
+    if arguments.vararg:
+        yield arguments.vararg, None
+    yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    if arguments.kwarg:
+        yield arguments.kwarg, None

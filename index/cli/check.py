@@ -115,7 +115,8 @@ def _without_known(path: Path, check: Check, checked: Checked) -> Checked:
 
 def _print(style: str, check: Check, checked: Checked) -> None:
     from index.cli.output import emit
-    from index.show.findings import WRITERS, Report
+    from index.show.findings import WRITERS
+    from index.show.report import Report
 
     report = Report(checked=checked, line_of=check.line_of, is_error=check.contradicts)
     emit(lambda out: WRITERS[style](report, out))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TextIO
 
-from crawler.check.findings import Checked, Finding
+from crawler.check.findings import Finding
 from index.plain_text import printable
+from index.show.report import Report
 
 _MOST_SHOWN = 160
 """Characters of a source line that are shown."""
@@ -27,18 +27,6 @@ _FIELDS = (
     "kernel",
     "dialect",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A check's answer with what is needed to show it.
-
-    `line_of` gives the source line of a finding, `is_error` whether it fails the check.
-    """
-
-    checked: Checked
-    line_of: Callable[[Finding], str]
-    is_error: Callable[[Finding], bool]
 
 
 def write_table(report: Report, out: TextIO) -> None:

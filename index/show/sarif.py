@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from crawler.check.findings import Finding
 from crawler.check.rules import RULES
-from index.show.findings import Report
+from index.show.report import Report
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
