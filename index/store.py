@@ -28,6 +28,7 @@ from crawler.models import (
     RepoStatus,
     ScanSkip,
 )
+from index.compiling.results import CompileResult
 from index.database import storage_errors
 from index.errors import StoreError
 from index.files.working import WorkingCopy
@@ -42,6 +43,7 @@ from index.tables.bookkeeping import (
     save_report,
     scanner_of,
 )
+from index.tables.compilations import mark_compiled, save_compilations
 from index.tables.copies import refresh_copies
 from index.tables.enriching import enrich_stale, save_documents, save_marks
 from index.tables.forgetting import count_kernels, forget_repo
@@ -201,6 +203,13 @@ class Store:
             save_verifications(con, self._staging, records, _utc(datetime.now(UTC)))
             return mark_verified(con, self._staging)
 
+    def save_compilations(self, results: Sequence[CompileResult]) -> int:
+        """Store what compiling kernels gave; return of how many kernels something is known."""
+        with self._transaction() as con:
+            self._has_news = True
+            save_compilations(con, self._staging, results, _utc(datetime.now(UTC)))
+            return mark_compiled(con)
+
     def finish_run(self, run: Run, repos: Sequence[RepoReport]) -> CrawlReport:
         """Record that a crawl has ended; return the report on all of it."""
         finished_at = datetime.now(UTC)
@@ -278,6 +287,7 @@ class Store:
             enrich_stale(con, self._staging)
             fill_hardware(con, self._staging)
             mark_verified(con, self._staging)
+            mark_compiled(con)
             refresh_copies(con, self._staging)
             refresh_search(con, self._staging)
 

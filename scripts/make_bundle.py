@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from index.database import open_index
-from index.files.bundle import FILES, bundle_reach, write_bundle
+from index.files.bundle import EVIDENCE, FILES, bundle_reach, write_bundle
 from index.files.location import BUNDLE
 
 LARGEST = 8_000_000
@@ -33,7 +33,7 @@ def main() -> int:
         staging = Path(scratch) / "staging"
         with open_index(options.index, reach=bundle_reach(staging, made)) as con:
             bundle = write_bundle(con, staging, made)
-        size = sum((made / name).stat().st_size for name in FILES)
+        size = sum((made / name).stat().st_size for name in (*FILES, *EVIDENCE))
         if size > LARGEST:
             print(f"{size:,} bytes, more than {LARGEST:,}; nothing written", file=sys.stderr)
             return 1

@@ -12,6 +12,7 @@ _NO_NEWS = frozenset(
 _DERIVED = "search_"
 _VOLATILE = {
     "verifications": "* EXCLUDE (imported_at)",
+    "compilations": "* EXCLUDE (compiled_at, seconds)",
     "repos": "* EXCLUDE (status, error, scanner_version, enriched_by, files_parsed, github, "
     "last_crawled_at, last_seen_at), status = 'gone'",
 }

@@ -14,7 +14,7 @@ SHOWN = ("id", "triton", "target", "outcome", "shared_bytes", "registers", "inst
 
 
 @click.command()
-@click.argument("words", metavar="FILE[:NAME]...", nargs=-1, required=True)
+@click.argument("words", metavar="FILE[:NAME]... | import FILE", nargs=-1, required=True)
 @click.option(
     "--triton", "releases", multiple=True, metavar="V", help="For this release (3.2, 3.6 and 3.9)."
 )
@@ -45,8 +45,12 @@ def command(
     release is installed in the user's cache when it is first asked for. Only imports of Triton's
     language, literals and jit functions are ever run, in a process without files and network, for a
     minute at most. Types and constants that nobody names are guessed and told as assumptions.
-    Exits with 1 if something does not compile.
+    `compile import FILE` records in the index what `--format json` printed elsewhere. Exits with 1
+    if something does not compile.
     """
+    if words[:1] == ("import",):
+        return _import(settings, words[1:])
+
     from index.cli.output import note, print_table
     from index.compiling.compile import compile_words
     from index.compiling.results import Outcome
@@ -58,3 +62,21 @@ def command(
     bad = sum(result.outcome is not Outcome.COMPILED for result in results)
     note(f"{len(results) - bad:,} of {len(results):,} compiled")
     return 1 if bad else 0
+
+
+def _import(settings: Settings, files: tuple[str, ...]) -> int:
+    from pathlib import Path
+
+    from index.cli.output import note
+    from index.files.location import index_to_write
+    from index.store import Store
+    from index.tables.compilations import read_compilations
+
+    if not files:
+        raise click.UsageError("compile import takes a FILE")
+    results = [result for file in files for result in read_compilations(Path(file))]
+    path, seed = index_to_write(settings.db, note)
+    with Store.open_for_writing(path, seed=seed) as store:
+        known = store.save_compilations(results)
+    note(f"{len(results):,} results; {known:,} kernels were compiled; index: {path}")
+    return 0

@@ -48,6 +48,8 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
 @_many("--feature", "features", "Uses this feature.")
 @click.option("--triton", metavar="VERSION", help="Has all it uses in this release of Triton.")
 @click.option("--verified", is_flag=True, help="Passed verification.")
+@click.option("--compiled", metavar="VERSION", help="Was compiled with this release of Triton.")
+@click.option("--target", metavar="T", help="Was compiled for this GPU: cuda:90, hip:gfx942.")
 @click.option("--has-backward", is_flag=True, help="Has a backward kernel.")
 @click.option("--include-tests", is_flag=True, help="Tests too.")
 @click.option(

@@ -15,7 +15,8 @@ from index.cli.options import format_option, limit_option
 def command(settings: Settings, limit: int | None, style: str) -> None:
     """Count what is indexed.
 
-    Totals, then live kernels by dialect, form, role and licence.
+    Totals, then live kernels by dialect, form, role and licence, then those whose compiles
+    contradict the range of releases that was inferred.
     """
     from index.cli.output import note, print_table
     from index.database import open_index

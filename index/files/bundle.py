@@ -19,6 +19,7 @@ import duckdb
 import msgspec
 
 from index.errors import StoreError
+from index.tables.compilations import mark_compiled
 from index.tables.facts import plain_code, plain_config
 from index.tables.hardware import fill_hardware
 from index.tables.search_tables import mark_search_stale, refresh_search
@@ -27,12 +28,18 @@ from index.tables.staging import Staging
 KERNELS = "kernels.parquet"
 REPOS = "repos.parquet"
 VERIFICATIONS = "verifications.parquet"
+COMPILATIONS = "compilations.parquet"
+COMPILED_SOURCES = "compiled_sources.parquet"
 ABOUT = "bundle.json"
 FILES = (KERNELS, REPOS, VERIFICATIONS)
 """What a bundle is made of, besides what it says of itself."""
+EVIDENCE = (COMPILATIONS, COMPILED_SOURCES)
+"""What it may hold besides: bundles of old have none of these."""
 
 # What others wrote, and what only their text could be worked out from again.
 _TEXT = frozenset({"summary", "docstring", "source", "uses", "needs"})
+# Worked out again from the evidence.
+_DERIVED = frozenset({"compiled"})
 # What others wrote, and what the next crawl would take for having read it all before.
 _OF_THE_CRAWL = frozenset(
     {
@@ -47,6 +54,10 @@ _OF_THE_CRAWL = frozenset(
 )
 # Kept out: folders of whoever made the bundle, and what was never read whole.
 _BUNDLED_REPOS = "commit IS NOT NULL AND NOT starts_with(name, 'local/')"
+_BUNDLED_SOURCES = (
+    "SELECT l.* FROM compiled_sources AS l JOIN kernel_rows AS k USING (id) "
+    f"WHERE k.repo IN (SELECT name FROM repos WHERE {_BUNDLED_REPOS})"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +79,7 @@ class Bundle:
 
 def bundle_reach(scratch: Path, folder: Path) -> tuple[Path, ...]:
     """Return the files that a connection must reach to write a bundle or to be filled from one."""
-    return (scratch, *(folder / name for name in FILES))
+    return (scratch, *(folder / name for name in (*FILES, *EVIDENCE)))
 
 
 def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> Bundle:
@@ -89,6 +100,12 @@ def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) ->
             f"WHERE {_BUNDLED_REPOS} ORDER BY name",
         ),
         (VERIFICATIONS, "FROM verifications ORDER BY ALL"),
+        (COMPILED_SOURCES, f"{_BUNDLED_SOURCES} ORDER BY ALL"),
+        (
+            COMPILATIONS,
+            f"FROM compilations WHERE source_sha IN (SELECT source_sha FROM ({_BUNDLED_SOURCES})) "
+            "ORDER BY ALL",
+        ),
     ):
         con.execute(
             f"COPY ({query}) TO '{_quoted(folder / name)}' (FORMAT parquet, COMPRESSION zstd, "
@@ -119,12 +136,17 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
         (REPOS, "repos"),
         (KERNELS, "kernel_rows"),
         (VERIFICATIONS, "verifications"),
+        (COMPILED_SOURCES, "compiled_sources"),
+        (COMPILATIONS, "compilations"),
     ):
+        if name in EVIDENCE and not (folder / name).exists():
+            continue
         con.execute(
             f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(folder / name)]
         )
     staging = Staging(con, scratch)
     fill_hardware(con, staging)
+    mark_compiled(con)
     mark_search_stale(con)
     refresh_search(con, staging)
     con.commit()
@@ -133,14 +155,14 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
 def digest_of(folder: Path) -> str:
     """Return the digest of the bundle's Parquet files."""
     digest = hashlib.sha256()
-    for name in FILES:
+    for name in (*FILES, *(n for n in EVIDENCE if (folder / n).exists())):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 
 def _load_facts(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Make the table `facts`: the columns of `kernel_rows` without what others composed."""
-    columns = _columns(con, "kernel_rows", _TEXT)
+    columns = _columns(con, "kernel_rows", _TEXT | _DERIVED)
     chosen = ", ".join(f'"{name}"' for name in columns)
     rows = con.execute(
         f"SELECT {chosen} FROM kernel_rows "

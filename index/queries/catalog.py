@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import duckdb
 
 from index.errors import QueryError
+from index.show.compiled_strip import disagrees
 from index.table import Table
 
 
@@ -37,7 +40,10 @@ def list_tags(con: duckdb.DuckDBPyConnection) -> Table:
 
 
 def list_stats(con: duckdb.DuckDBPyConnection) -> Table:
-    """Return how much there is of what: totals, then live kernels by what tells them apart."""
+    """Return how much there is of what: totals, then live kernels by what tells them apart.
+
+    Last come the kernels of which compiling says something else than their range of releases.
+    """
     hardware = (
         "SELECT 5 AS n, 'hardware' AS what, value, count(*) AS count "
         "FROM (SELECT unnest(hardware) AS value FROM live) GROUP BY value"
@@ -47,13 +53,15 @@ def list_stats(con: duckdb.DuckDBPyConnection) -> Table:
         f"WHERE {field} IS NOT NULL GROUP BY {field}"
         for n, field in enumerate(("dialect", "form", "role", "license"), start=1)
     )
-    return _table(
+    counted = _table(
         con,
         f"""
         WITH live AS (SELECT * FROM kernels WHERE removed_at IS NULL), total AS (
             SELECT unnest([
                 ('kernels', (SELECT count(*) FROM live)),
                 ('kernels removed', (SELECT count(*) FROM kernels WHERE removed_at IS NOT NULL)),
+                ('kernels compiled', (SELECT count(*) FROM live WHERE list_contains(
+                    list_transform(compiled, lambda c: c.outcome), 'compiled'))),
                 ('kernels autotuned', (SELECT count(*) FROM live WHERE autotune IS NOT NULL)),
                 ('files with kernels', (SELECT count(DISTINCT (repo, path)) FROM live)),
                 ('files seen', (SELECT coalesce(sum(files_seen), 0)::BIGINT FROM repos)),
@@ -68,6 +76,19 @@ def list_stats(con: duckdb.DuckDBPyConnection) -> Table:
         ORDER BY n, CASE WHEN n > 0 THEN count END DESC, value
         """,
     )
+    return Table(columns=counted.columns, rows=(*counted.rows, *_disagreements(con)))
+
+
+def _disagreements(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[object, ...]]:
+    """Yield a row for each release where compiling a kernel contradicts its inferred range."""
+    tried = _table(
+        con,
+        "SELECT id, triton_min, triton_max, compiled FROM kernels "
+        "WHERE len(compiled) > 0 AND removed_at IS NULL ORDER BY id",
+    )
+    for record in tried.records():
+        for release, what in disagrees(record):
+            yield what, f"{record['id']} with {release}", 1
 
 
 def list_runs(con: duckdb.DuckDBPyConnection) -> Table:

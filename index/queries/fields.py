@@ -53,6 +53,7 @@ KERNEL_FIELDS = {
     "last_seen": "when a crawl last saw it",
     "removed_at": "when it was found gone, else null",
     "verified": "null, or the result of verification with GPU and versions",
+    "compiled": "list of `{triton, target, outcome}`: what compiling it without a GPU gave",
 }
 """What each field means, in the order of the view's columns and of the JSON's keys."""
 

@@ -33,6 +33,8 @@ class Filters:
     hardware: tuple[str, ...] = ()
     triton: str | None = None
     verified: bool = False
+    compiled: str | None = None
+    target: str | None = None
     has_backward: bool = False
     include_tests: bool = False
 
@@ -42,6 +44,7 @@ def condition(con: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[str, di
 
     Raises:
         QueryError: the Triton version is none.
+        CompileError: likewise of what it was compiled with, or for.
     """
     values: dict[str, object] = {
         f"filter_{name}": [value.lower() for value in getattr(filters, name)]
@@ -58,6 +61,9 @@ def condition(con: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[str, di
         oldest, newest = _triton_bounds(con, filters.triton)
         values |= {"triton_oldest": oldest, "triton_newest": newest}
         clauses.append(_TRITON)
+    if filters.compiled is not None or filters.target is not None:
+        values |= _compiled_values(filters)
+        clauses.append(_COMPILED)
     return " AND ".join(clauses), values
 
 
@@ -96,6 +102,15 @@ def _triton_bounds(con: duckdb.DuckDBPyConnection, wanted: str) -> tuple[list[st
     return within, [text for (text,) in newest.fetchall() if Version(text) >= release]
 
 
+def _compiled_values(filters: Filters) -> dict[str, object]:
+    from index.compiling.releases import read_release
+    from index.compiling.targets import read_target
+
+    release = None if filters.compiled is None else read_release(filters.compiled)
+    target = None if filters.target is None else read_target(filters.target).name
+    return {"compiled_with": release, "compiled_for": target}
+
+
 _CONDITIONS = {
     "ops": "list_has_all(list_transform(k.ops, lambda v: lower(v)), $filter_ops)",
     "tags": "list_has_all(list_transform(k.tags, lambda v: lower(v)), $filter_tags)",
@@ -118,4 +133,11 @@ _CONDITIONS = {
 _TRITON = (
     "list_contains($triton_oldest, k.triton_min) "
     "AND (k.triton_max IS NULL OR list_contains($triton_newest, k.triton_max))"
+)
+
+# Without a release any will do, and without a target.
+_COMPILED = (
+    "list_bool_or(list_transform(k.compiled, lambda c: c.outcome = 'compiled' "
+    "AND c.triton = coalesce($compiled_with, c.triton) "
+    "AND c.target = coalesce($compiled_for, c.target)))"
 )

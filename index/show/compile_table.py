@@ -8,7 +8,17 @@ from dataclasses import asdict, fields
 from index.compiling.results import CompileFacts, CompileResult
 from index.table import Table
 
-COLUMNS = ("id", "triton", "target", "outcome", "reason", "assumptions", "facts", "seconds")
+COLUMNS = (
+    "id",
+    "triton",
+    "target",
+    "outcome",
+    "reason",
+    "assumptions",
+    "facts",
+    "seconds",
+    "source_sha",
+)
 _FACTS = tuple(field.name for field in fields(CompileFacts))
 
 

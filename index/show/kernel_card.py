@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from index.plain_text import one_line, printable
+from index.show.compiled_strip import compiled_strip
 from index.show.render import cell_text
 
 _LABEL = 14
@@ -38,6 +39,8 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
         yield "parameters", [_parameter(param) for param in record["params"]]
     if record["autotune"] is not None:
         yield "autotune", _autotune(record["autotune"])
+    if record["compiled"]:
+        yield "compiled", compiled_strip(record)
     for label, column in _PLAIN_FACTS.items():
         text = cell_text(record[column])
         if text:

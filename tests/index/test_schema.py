@@ -23,11 +23,13 @@ PROMISED = """
     summary docstring params autotune heuristics decorators tl_calls features dtypes ops tags
     hardware triton_min triton_max triton_declared license authors stars is_test is_generated
     launchers usage backward forward clone_group n_copies origin first_seen last_seen removed_at
-    verified
+    verified compiled
 """.split()  # fmt: skip
 
 TABLES = {
     "changes",
+    "compilations",
+    "compiled_sources",
     "documents",
     "file_history",
     "fingerprints",
@@ -79,7 +81,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     assert view == PROMISED == list(KERNEL_COLUMNS)
     # The stars are the repository's; what only the scanner needs stands behind, and what came
     # later to the table.
-    assert table == [c for c in PROMISED if c not in ("stars", "hardware")] + [
+    assert table == [c for c in PROMISED if c not in ("stars", "hardware", "compiled")] + [
         "reasons",
         "calls",
         "passes",
@@ -87,6 +89,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
         "source",
         "needs",
         "hardware",
+        "compiled",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 
