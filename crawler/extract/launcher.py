@@ -1,0 +1,129 @@
+"""The nearest function that launches a kernel, where it needs nothing but torch and Triton."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from crawler.extract.assembly import Assembly
+from crawler.extract.bindings import Assigned, Defined
+from crawler.extract.free_names import free_names
+from crawler.extract.project import SourceFile
+from crawler.extract.result import NeedsError, PartKind
+from crawler.extract.symbols import At
+from crawler.extract.text import definition_text
+
+_ALLOWED = frozenset({"triton", "math", "torch"})
+_ASIDE = ("test_", "bench", "_")
+
+
+class _Host:
+    """Takes Python functions and classes of the host side into the file."""
+
+    def __init__(self, assembly: Assembly, name: str, kernel: tuple[str, ast.FunctionDef]) -> None:
+        self.assembly = assembly
+        self._kernel = name
+        self._at = kernel
+        self._done: dict[int, str] = {}
+
+    def include(self, at: At, wanted: str) -> str:
+        """Return the name of what a launcher uses, once it is in the file."""
+        plain = self.assembly.symbols.unaliased(at)
+        at = plain if isinstance(plain, At) else at
+        if isinstance(at.binding, Defined) and at.binding.node is self._at[1]:
+            return self._kernel
+        if isinstance(at.binding, Assigned):
+            return self.assembly.constant(at, wanted)
+        node = at.binding.node
+        if isinstance(node, ast.AsyncFunctionDef) or _is_jit(node):
+            raise NeedsError(f"{at.path}::{at.name}", "the launcher uses another kernel")
+        return self.definition(at.path, node)
+
+    def definition(self, path: str, node: ast.FunctionDef | ast.ClassDef) -> str:
+        """Return the name of a host function or class, once it is in the file."""
+        if id(node) in self._done:
+            return self._done[id(node)]
+        assembly, file = self.assembly, self.assembly.file(path)
+        name = assembly.names.name((path, node.lineno), node.name)
+        self._done[id(node)] = name
+        resolve = assembly.resolver(path)
+        dropped = list(_annotations(node, file))
+        chains = [
+            chain
+            for chain in free_names(node)
+            if not any(a <= file.span(chain.nodes[0])[0] < b for a, b, _ in dropped)
+            and not _in_decorators(node, chain.nodes[0])
+        ]
+        edits = [*dropped, *assembly.edits(path, chains, resolve, self.include)]
+        for decorator in node.decorator_list:
+            assembly.left_out[f"@{ast.unparse(decorator)[:90]} of {node.name}"] = None
+        if name != node.name:
+            word = b"class " if isinstance(node, ast.ClassDef) else b"def "
+            start = file.offset(node.lineno, node.col_offset) + len(word)
+            edits.append((start, start + len(node.name.encode()), name))
+        last = node.end_lineno or node.lineno
+        link = assembly.add_part(path, name, (node.lineno, last), PartKind.LAUNCHER)
+        assembly.functions.append((link, definition_text(file, node, edits)))
+        return name
+
+
+def include_launcher(
+    assembly: Assembly, name: str, kernel: tuple[str, ast.FunctionDef], launchers: Iterable[str]
+) -> None:
+    """Take the launcher of a kernel into the file.
+
+    Raises:
+        NeedsError: None is known, or what it needs is neither torch's nor Triton's.
+    """
+    assembly.modules = _ALLOWED
+    failed = NeedsError("a launcher", "no function of the project is known to launch it")
+    for word in sorted(launchers, key=lambda word: _rank(word, kernel[0])):
+        path, _, qualname = word.partition("::")
+        found = _definition(assembly, path, qualname)
+        if found is None:
+            continue
+        try:
+            _Host(assembly, name, kernel).definition(path, found)
+        except NeedsError as error:
+            failed = error
+            break
+        else:
+            return
+    raise failed
+
+
+def _rank(word: str, path: str) -> tuple[bool, bool, str]:
+    at, _, name = word.partition("::")
+    return name.rpartition(".")[2].startswith(_ASIDE), at != path, word
+
+
+def _definition(
+    assembly: Assembly, path: str, qualname: str
+) -> ast.FunctionDef | ast.ClassDef | None:
+    """Return the function that a launcher's name means; of a method, its class."""
+    first = qualname.partition(".")[0]
+    file = assembly.project.file(path)
+    found = assembly.symbols.resolve(path, first) if file is not None and first else None
+    if isinstance(found, At) and isinstance(found.binding, Defined):
+        node = found.binding.node
+        return None if isinstance(node, ast.AsyncFunctionDef) else node
+    return None
+
+
+def _is_jit(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    return any("jit" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _in_decorators(node: ast.FunctionDef | ast.ClassDef, name: ast.expr) -> bool:
+    return any(inner is name for d in node.decorator_list for inner in ast.walk(d))
+
+
+def _annotations(node: ast.AST, file: SourceFile) -> Iterator[tuple[int, int, str]]:
+    """Yield the edits that take the annotations of parameters and results away."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.arg) and inner.annotation is not None:
+            yield (*file.span(inner), inner.arg)
+        elif isinstance(inner, ast.FunctionDef) and inner.returns is not None:
+            start, end = file.span(inner.returns)
+            before = file.slice(file.offset(inner.lineno, inner.col_offset), start)
+            yield start - len(before[before.rindex("->") :].encode()), end, ""
