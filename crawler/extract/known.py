@@ -61,7 +61,7 @@ _BUILTINS: dict[str, Callable[..., Any]] = {
     "tuple": tuple,
     "zip": lambda *a: list(zip(*a, strict=False)),
 }
-_ITERABLE: tuple[type, ...] = (
+_ITERABLE: Any = (
     *(list, tuple, dict, str, itertools.product),
     *(type({}.items()), type({}.keys()), type({}.values())),
 )
