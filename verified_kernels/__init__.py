@@ -48,6 +48,9 @@ OPS: Mapping[str, str] = MappingProxyType(
         "matmul_int8": "matmul_int8",
         "matmul_fp8": "matmul_fp8",
         "matmul_int4": "matmul_int4",
+        "attention": "attention",
+        "attention_varlen": "attention_varlen",
+        "decode_attention": "decode_attention",
     }
 )
 # What prepares an op's arguments -> its file.

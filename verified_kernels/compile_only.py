@@ -53,12 +53,16 @@ _OPTIONS = ("num_warps", "num_stages", "maxnreg")
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One specialisation of a kernel: types, constants, alignment and options."""
+    """One specialisation of a kernel: types, constants, alignment and options.
+
+    `members` are constants within arguments that are tuples, by position; so is `aligned`.
+    """
 
     kernel: Any
-    signature: tuple[tuple[str, str], ...]
+    signature: tuple[tuple[str, str | tuple[str, ...]], ...]
     constants: tuple[tuple[str, Any], ...]
-    aligned: tuple[str, ...]
+    members: tuple[tuple[tuple[int, ...], Any], ...]
+    aligned: tuple[tuple[int, ...], ...]
     options: tuple[tuple[str, int], ...]
 
     @property
@@ -92,35 +96,62 @@ def _launch_of(kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> La
     options = {n: v for n, v in kwargs.items() if n in _OPTIONS}
     values = dict(zip(kernel.arg_names, args, strict=False))
     values |= {n: v for n, v in kwargs.items() if n not in _OPTIONS}
-    signature: dict[str, str] = {}
+    signature: dict[str, str | tuple[str, ...]] = {}
     constants: dict[str, Any] = {}
-    aligned: list[str] = []
-    for parameter in kernel.params:
+    members: dict[tuple[int, ...], Any] = {}
+    aligned: list[tuple[int, ...]] = []
+    for index, parameter in enumerate(kernel.params):
         name, value = parameter.name, values.get(parameter.name, parameter.default)
-        # As Triton does at a launch: None and an integer of 1 become constants.
-        if parameter.is_constexpr or value is None or (type(value) is int and value == 1):
+        if parameter.do_not_specialize and type(value) is int:
+            signature[name] = _integer_type(value)
+        elif parameter.is_constexpr or _is_constant(value):
             signature[name], constants[name] = "constexpr", value
-        elif isinstance(value, Tensor):
-            signature[name] = _TYPES[value.dtype]
-            if value.data_ptr() % 16 == 0:
-                aligned.append(name)
-        elif hasattr(value, "block_shape"):
-            signature[name] = _descriptor_type(value)
-        elif isinstance(value, bool):
-            signature[name] = "i1"
-        elif isinstance(value, int):
-            signature[name] = "i32" if -(2**31) <= value < 2**31 else "i64"
-            if value % 16 == 0:
-                aligned.append(name)
+        elif isinstance(value, tuple):
+            signature[name] = tuple(_type_of(v) for v in value)
+            members |= {(index, i): v for i, v in enumerate(value) if _is_constant(v)}
+            aligned += [(index, i) for i, v in enumerate(value) if _is_aligned(v)]
         else:
-            signature[name] = "fp32"
+            signature[name] = _type_of(value)
+            if _is_aligned(value):
+                aligned.append((index,))
     return Launch(
         kernel,
         tuple(signature.items()),
         tuple(constants.items()),
+        tuple(members.items()),
         tuple(aligned),
         tuple(options.items()),
     )
+
+
+def _is_constant(value: Any) -> bool:
+    """True for what Triton makes a constant at a launch: None and an integer of 1."""
+    return value is None or (type(value) is int and value == 1)
+
+
+def _is_aligned(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.data_ptr() % 16 == 0
+    return type(value) is int and value % 16 == 0
+
+
+def _type_of(value: Any) -> str:
+    """The type that Triton gives an argument."""
+    if _is_constant(value):
+        return "constexpr"
+    if isinstance(value, Tensor):
+        return _TYPES[value.dtype]
+    if hasattr(value, "block_shape"):
+        return _descriptor_type(value)
+    if isinstance(value, bool):
+        return "i1"
+    if isinstance(value, int):
+        return _integer_type(value)
+    return "fp32"
+
+
+def _integer_type(value: int) -> str:
+    return "i32" if -(2**31) <= value < 2**31 else "i64"
 
 
 def _descriptor_type(descriptor: Any) -> str:
@@ -158,7 +189,6 @@ def compile_launch(
 
     It must fit in the target's shared memory and, on sm_90, have the structure that is wanted.
     """
-    positions = {n: (launch.kernel.arg_names.index(n),) for n in launch.aligned}
     source_of = ASTSource
     if launch.kernel.is_gluon():
         from triton.experimental.gluon._runtime import GluonASTSource
@@ -167,8 +197,8 @@ def compile_launch(
     source = source_of(
         fn=launch.kernel,
         signature=dict(launch.signature),
-        constexprs=dict(launch.constants),
-        attrs={position: [["tt.divisibility", 16]] for position in positions.values()},
+        constexprs=dict((*launch.constants, *launch.members)),
+        attrs={position: [["tt.divisibility", 16]] for position in launch.aligned},
     )
     options = dict(launch.options)
     if target.backend == "hip":

@@ -80,6 +80,7 @@ class ToleranceClass(StrEnum):
     ELEMENTWISE = "elementwise"  # computed in fp32 from inputs at hand, rounded once
     REDUCTION = "reduction"  # fp32 sums over a dimension, rounded once
     COMPOSED = "composed"  # passes through a second tensor rounded to the dtype
+    PRODUCTS = "products"  # a product of products, with rows that sum many terms and rows of few
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class Tolerance:
 #   hardware approximates to 2 ulp;
 # - reduction: the same relative to the entry, and an absolute part for fp32 sums whose error
 #   grows like sqrt(n) * 6e-8, n up to 131,072;
-# - composed: two roundings to the dtype in a row, the first of which enters a sum.
+# - composed: two roundings to the dtype in a row, the first of which enters a sum;
+# - products: as composed, and an absolute part for entries of one large term in a tensor whose
+#   other entries are means of many: the term's own rounding, up to 4 units beside an rms of 0.2.
 TOLERANCES: Mapping[tuple[ToleranceClass, str], Tolerance] = MappingProxyType(
     {
         (ToleranceClass.ELEMENTWISE, "float32"): Tolerance(1.3e-6, 1e-6, 5e-7),
@@ -114,6 +117,9 @@ TOLERANCES: Mapping[tuple[ToleranceClass, str], Tolerance] = MappingProxyType(
         (ToleranceClass.COMPOSED, "float32"): Tolerance(1.3e-6, 1e-5, 2e-6),
         (ToleranceClass.COMPOSED, "float16"): Tolerance(1e-3, 2e-3, 8e-4),
         (ToleranceClass.COMPOSED, "bfloat16"): Tolerance(1.6e-2, 1.6e-2, 6e-3),
+        (ToleranceClass.PRODUCTS, "float32"): Tolerance(1.3e-6, 2e-5, 2e-6),
+        (ToleranceClass.PRODUCTS, "float16"): Tolerance(1e-3, 1e-2, 8e-4),
+        (ToleranceClass.PRODUCTS, "bfloat16"): Tolerance(1.6e-2, 8e-2, 6e-3),
     }
 )
 EXACT = Tolerance(0.0, 0.0, 0.0)
