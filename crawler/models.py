@@ -264,6 +264,63 @@ class ScannedKernel:
     needs: tuple[ApiUse, ...] = ()
     """What else ties it to releases: methods, decorators and configs, constants of its module."""
 
+    @property
+    def place(self) -> str:
+        """Return its id within the snapshot; a notebook adds its cell, a repeat its number."""
+        cell = "" if self.cell is None else f"[{self.cell}]"
+        repeat = "" if self.ordinal == 1 else f"#{self.ordinal}"
+        return f"{self.path}{cell}::{self.qualname}{repeat}"
+
+
+class OperationKind(StrEnum):
+    """How an operation is called: as a function, by `apply`, or as a module that is made first."""
+
+    FUNCTION = "function"
+    AUTOGRAD = "autograd"
+    MODULE = "module"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedOperation:
+    """What a snapshot offers to run kernels with. Lines are 1-based."""
+
+    path: str
+    name: str
+    kind: OperationKind
+    start_line: int
+    end_line: int
+    signature: str
+    """Names and plain defaults; of a module how it is made, then how it is called."""
+    doc: str | None
+    """The beginning of its docstring."""
+    doc_chars: int
+    forward: tuple[str, ...]
+    """Ids within the snapshot of the kernels that it launches, the nearest first."""
+    backward: tuple[str, ...]
+    """Likewise of those that are launched when gradients are asked for."""
+    is_differentiable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """One row of the operations: a scanned operation with its identity."""
+
+    id: str
+    repo: str
+    path: str
+    name: str
+    kind: OperationKind
+    start_line: int
+    end_line: int
+    commit: str
+    permalink: str
+    signature: str
+    summary: str | None
+    doc_chars: int
+    forward: tuple[str, ...]
+    backward: tuple[str, ...]
+    is_differentiable: bool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRecord:
@@ -369,6 +426,7 @@ class CrawledRepo:
     files_seen: int = 0
     files_parsed: int = 0
     kernels: tuple[KernelRecord, ...] = ()
+    operations: tuple[OperationRecord, ...] = ()
     skipped: tuple[ScanSkip, ...] = ()
     kept: tuple[str, ...] = ()
     """Files and folders of which nothing new is known: their kernels stay as they were.

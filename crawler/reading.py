@@ -24,13 +24,15 @@ from crawler.models import (
     Snapshot,
 )
 from crawler.pool import ScanPool, ScanTask
-from crawler.records import kernel_records
+from crawler.records import kernel_records, operation_records
 from crawler.scan import (
     SCANNER_VERSION,
     FileFacts,
-    link_snapshot,
+    is_aside,
+    link_source,
     may_hold_kernels,
     offered_names,
+    operation_names,
 )
 from crawler.scan.result import (
     Gated,
@@ -49,6 +51,8 @@ MAX_FILES = 50_000
 """Files of one source that are read, in the order of their paths; the largest seen has 12,000."""
 MAX_KERNELS = 20_000
 """Kernels of one source, likewise; the largest seen has 6,000."""
+MAX_CALLERS_READ = 400
+"""Files of one source that are read for what they call alone; libraries have up to 200."""
 MAX_DOCUMENTS = 500
 MAX_DOCUMENT_BYTES = 128 << 10
 
@@ -108,10 +112,10 @@ class _Reading:
         self.read(unknown, documents=documents[:MAX_DOCUMENTS])
         self.read_held_back(entries)
         is_incomplete = self.is_incomplete(entries)
+        self.read_callers(entries)
         facts, crowded = _first_kernels(self.facts(entries))
-        kernels = kernel_records(
-            self.snapshot, link_snapshot(facts, paths=[e.path for e in entries])
-        )
+        linked = link_source(facts, paths=[e.path for e in entries])
+        kernels = kernel_records(self.snapshot, linked.kernels)
         skipped = (
             *self.snapshot.skipped,
             *self.skips(entries),
@@ -130,6 +134,7 @@ class _Reading:
             files_seen=len(sources),
             files_parsed=self.parsed,
             kernels=kernels,
+            operations=operation_records(self.snapshot, linked.operations),
             skipped=skipped,
             kept=tuple(sorted(kept)),
             scanner_version=so_far.scanner_version + (_INCOMPLETE if is_incomplete else ""),
@@ -221,6 +226,22 @@ class _Reading:
                 return
             asked.update(map(scan_key, wanted))
             self.read(wanted, gated=False)
+
+    def read_callers(self, entries: Sequence[Entry]) -> None:
+        """Read what the gate held back but imports an operation: modules and functions above it.
+
+        One round is enough: what only stands above those is a model.
+        """
+        names = operation_names(self.facts(entries))
+        results = ((entry, self.results.get(scan_key(entry))) for entry in entries)
+        wanted = [
+            entry
+            for entry, result in results
+            if isinstance(result, Gated)
+            and not names.isdisjoint(result.imports)
+            and not is_aside(entry.path)
+        ]
+        self.read(wanted[:MAX_CALLERS_READ], gated=False)
 
     def histories(self, entries: Sequence[Entry], paths: Container[str]) -> Histories:
         """Return the histories of those of the files that changed; nothing is known of go first."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from crawler.models import KernelRecord, ScannedKernel, Snapshot
+from crawler.models import (
+    KernelRecord,
+    OperationRecord,
+    ScannedKernel,
+    ScannedOperation,
+    Snapshot,
+)
 
 MAX_SUMMARY = 200
 
@@ -22,9 +28,7 @@ def kernel_records(
 
 def kernel_id(repo: str, kernel: ScannedKernel) -> str:
     """Return `owner/name:path::qualname`; a notebook adds its cell, a repeat its number."""
-    cell = "" if kernel.cell is None else f"[{kernel.cell}]"
-    repeat = "" if kernel.ordinal == 1 else f"#{kernel.ordinal}"
-    return f"{repo}:{kernel.path}{cell}::{kernel.qualname}{repeat}"
+    return f"{repo}:{kernel.place}"
 
 
 def summary_of(docstring: str | None) -> str | None:
@@ -35,6 +39,32 @@ def summary_of(docstring: str | None) -> str | None:
     if len(first) <= MAX_SUMMARY:
         return first or None
     return first[: MAX_SUMMARY - 1].rsplit(" ", 1)[0] + "…"
+
+
+def operation_records(
+    snapshot: Snapshot, operations: Iterable[ScannedOperation]
+) -> tuple[OperationRecord, ...]:
+    """Return the records of a snapshot's operations, in the order given."""
+    return tuple(
+        OperationRecord(
+            id=f"{snapshot.repo}:{operation.path}::{operation.name}",
+            repo=snapshot.repo,
+            path=operation.path,
+            name=operation.name,
+            kind=operation.kind,
+            start_line=operation.start_line,
+            end_line=operation.end_line,
+            commit=snapshot.commit,
+            permalink=snapshot.permalink(operation.path, operation.start_line, operation.end_line),
+            signature=operation.signature,
+            summary=summary_of(operation.doc),
+            doc_chars=operation.doc_chars,
+            forward=tuple(f"{snapshot.repo}:{place}" for place in operation.forward),
+            backward=tuple(f"{snapshot.repo}:{place}" for place in operation.backward),
+            is_differentiable=operation.is_differentiable,
+        )
+        for operation in operations
+    )
 
 
 def _record(snapshot: Snapshot, kernel: ScannedKernel) -> KernelRecord:

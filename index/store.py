@@ -50,6 +50,12 @@ from index.tables.forgetting import count_kernels, forget_repo
 from index.tables.hardware import fill_hardware
 from index.tables.histories import save_histories
 from index.tables.merging import Merge, merge_kernels
+from index.tables.operations import (
+    drop_operations,
+    list_operations,
+    name_ops,
+    save_operations,
+)
 from index.tables.renames import name_of_id, rename_repo, stored_name
 from index.tables.search_tables import mark_search_stale, refresh_search
 from index.tables.staging import Staging, clean_text
@@ -172,6 +178,9 @@ class Store:
             merge = self._save_kernels(crawled, run) if is_settled else Merge()
             if crawled.status in WHOLE:
                 save_files(con, self._staging, crawled)
+                save_operations(con, self._staging, crawled)
+            elif crawled.status is RepoStatus.GONE:
+                drop_operations(con, clean_text(crawled.name))
             save_repo(con, crawled, _utc(run.started_at))
             if crawled.status in SEEN:
                 save_marks(con, crawled)
@@ -285,6 +294,9 @@ class Store:
         with self._copy.publishing(), self._transaction() as con:
             drop_unused_scans(con)
             enrich_stale(con, self._staging)
+            if name_ops(con, self._staging):
+                mark_search_stale(con)
+            list_operations(con)
             fill_hardware(con, self._staging)
             mark_verified(con, self._staging)
             mark_compiled(con)

@@ -8,18 +8,30 @@ from crawler.models import ScanSkip
 from crawler.scan.collect import MAX_KERNELS, TooManyKernelsError, Watch, collect_facts
 from crawler.scan.facts import SCANNER_VERSION, FileFacts
 from crawler.scan.gate import may_hold_kernels
-from crawler.scan.link import Offered, link_snapshot, offered_names
+from crawler.scan.link import (
+    Linked,
+    Offered,
+    link_snapshot,
+    link_source,
+    offered_names,
+    operation_names,
+)
 from crawler.scan.notebook import join_notebook
+from crawler.scan.operations import is_aside
 from crawler.scan.parse import ParsedSource, parse_text, read_source
 from crawler.scan.scope import EntangledError
 
 __all__ = [
     "SCANNER_VERSION",
     "FileFacts",
+    "Linked",
     "Offered",
+    "is_aside",
     "link_snapshot",
+    "link_source",
     "may_hold_kernels",
     "offered_names",
+    "operation_names",
     "scan_file",
 ]
 

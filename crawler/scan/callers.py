@@ -150,6 +150,36 @@ class CallGraph:
                 if isinstance(meaning, (FunctionAt, ClassAt)) and meaning.path == path:
                     yield name, meaning
 
+    def applied_names(self, path: str) -> Iterator[tuple[str, int, ClassAt]]:
+        """Yield the public names that a file gives to `apply` of autograd functions, with lines."""
+        for name, bindings in self._evaluator.files[path].bindings.items():
+            value = bindings[-1].value
+            if name.startswith("_") or not isinstance(value, Attribute) or value.name != "apply":
+                continue
+            for meaning in sorted(self._evaluator.meanings(path, value.base), key=repr):
+                if isinstance(meaning, ClassAt):
+                    yield name, bindings[-1].line, meaning
+
+    def public_name(self, function: FunctionAt) -> str | None:
+        """Return the further name of its file for a function that is private under its own."""
+        if not self.facts(function).qualname.startswith("_"):
+            return None
+        aliases = (name for name, of in self.public_names(function.path) if of == function)
+        return min(aliases, default=None)
+
+    def class_named(self, path: str, name: str) -> ClassAt | None:
+        """Return the class of this name in a file, the last where there are several."""
+        found = [
+            ClassAt(path, index)
+            for index, facts in enumerate(self._evaluator.files[path].classes)
+            if facts.name == name and facts.described is not None
+        ]
+        return found[-1] if found else None
+
+    def paths(self) -> list[str]:
+        """Return the files of the snapshot that are known, sorted."""
+        return sorted(self._evaluator.files)
+
     def method(self, class_: ClassAt, name: str) -> FunctionAt | None:
         """Return a class's own or inherited method."""
         for owner in self._lineage(class_):

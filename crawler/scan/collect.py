@@ -14,6 +14,7 @@ import msgspec
 
 from crawler.scan.autotune import is_tuning_object, tunes
 from crawler.scan.calls import called_values
+from crawler.scan.described import described
 from crawler.scan.facts import (
     UNKNOWN,
     Attribute,
@@ -22,6 +23,7 @@ from crawler.scan.facts import (
     Choice,
     Class,
     ClassFacts,
+    Described,
     FileFacts,
     Function,
     FunctionFacts,
@@ -56,6 +58,10 @@ MAX_HEAD_LINES = 60
 MAX_HEAD_CHARACTERS = 4_000
 _GIVEN_AS = frozenset({"fn", "func"})
 _HANDED_ON = re.compile(r"launch|(?:^|_)(?:run|runner|call|bench|benchmark|grid)(?:_|$)|call$")
+
+
+# Methods by which an object is made and run.
+_MADE_AND_RUN = ("__init__", "forward", "__call__")
 
 
 class TooManyKernelsError(Exception):
@@ -257,6 +263,7 @@ class _Collector:
             returns=self.returned(definition),
             arguments=tuple(required_arguments(node.args)),
             calls=calls,
+            described=self.described(definition),
         )
         if not is_kernel or isinstance(node, ast.Lambda):
             return facts
@@ -283,6 +290,12 @@ class _Collector:
         )
         return tuple(dict.fromkeys(value for value in values if not isinstance(value, Unknown)))
 
+    def described(self, definition: Definition) -> Described | None:
+        owner, _, name = definition.inner.qualname.rpartition(".")
+        if isinstance(definition.node, ast.Lambda) or "." in owner:
+            return None
+        return described(definition.node) if not owner or name in _MADE_AND_RUN else None
+
     def class_facts(self) -> Iterator[ClassFacts]:
         for node, inner, arms in self.classes:
             assert inner.parent is not None
@@ -296,6 +309,7 @@ class _Collector:
                 bases=tuple(b for b in bases if not isinstance(b, Unknown)),
                 members={n: m for n, m in members.items() if not isinstance(m, Unknown)},
                 kept=tuple(dict.fromkeys(self.kept(inner))),
+                described=described(node) if inner.parent is self.module else None,
             )
 
     def kept(self, inner: Scope) -> Iterator[Value]:

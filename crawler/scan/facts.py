@@ -186,6 +186,20 @@ class KernelFacts(msgspec.Struct, frozen=True, array_like=True):
     """What annotations of parameters without a kind stand for, where they are names."""
 
 
+class Described(msgspec.Struct, frozen=True, array_like=True):
+    """What a definition says of itself; lines are those of the file, decorators included.
+
+    `signature` has no values but plain ones; `doc` is the beginning of its docstring, `doc_chars`
+    the length of all of it.
+    """
+
+    signature: str
+    line: int
+    end_line: int
+    doc: str | None = None
+    doc_chars: int = 0
+
+
 class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
     """A function definition. `returns` are the values its return statements can give.
 
@@ -201,6 +215,8 @@ class FunctionFacts(msgspec.Struct, frozen=True, array_like=True):
     kernel: KernelFacts | None = None
     arguments: tuple[str, ...] = ()
     calls: tuple[Value, ...] = ()
+    described: Described | None = None
+    """Of what others may call: functions of the module, and how objects are made and run."""
 
 
 class ClassFacts(msgspec.Struct, frozen=True, array_like=True):
@@ -211,6 +227,7 @@ class ClassFacts(msgspec.Struct, frozen=True, array_like=True):
     members: dict[str, Value] = {}
     kept: tuple[Value, ...] = ()
     """Calls on parameters whose result is kept: `jit(fn)` in `self.fn = jit(fn)`."""
+    described: Described | None = None
 
 
 class Launch(msgspec.Struct, frozen=True, array_like=True):

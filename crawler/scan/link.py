@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from crawler.models import ApiUse, Dialect, Form, Param, Role, ScannedKernel
+from crawler.models import (
+    ApiUse,
+    Dialect,
+    Form,
+    Param,
+    Role,
+    ScannedKernel,
+    ScannedOperation,
+)
 from crawler.scan.callers import CallGraph
 from crawler.scan.evaluate import ClassAt, Evaluator, FunctionAt, HandsOn, Jit, ParameterAt
 from crawler.scan.facts import Call, FileFacts, FunctionFacts, KernelFacts, Value
@@ -15,9 +23,13 @@ from crawler.scan.kinds import Kinds, Launched
 from crawler.scan.linked_uses import link_uses
 from crawler.scan.names import LANGUAGE_ROOTS
 from crawler.scan.notebook import cell_at
+from crawler.scan.operations import LaunchedKernel, link_operations
 from crawler.scan.usage import Usages
 
 _SHORT = {"triton.language": "tl", "triton.experimental.gluon.language": "gl"}
+# A name this short may be anybody's.
+_TELLING = 5
+_COMMON = frozenset(("apply", "forward", "update", "config", "utils", "logger", "register"))
 _MEMORY = ("load", "store", "program_id", "num_programs")
 
 
@@ -40,13 +52,31 @@ class _Kernel:
     params: tuple[Param, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The kernels of a snapshot, by path, cell and line, and the operations that launch them."""
+
+    kernels: tuple[ScannedKernel, ...]
+    operations: tuple[ScannedOperation, ...]
+
+
 def link_snapshot(
     files: Mapping[str, FileFacts],
     *,
     paths: Iterable[str] = (),
     evaluator: Evaluator | None = None,
 ) -> tuple[ScannedKernel, ...]:
-    """Return the kernels of a snapshot, sorted by path, cell and line.
+    """Return the kernels of a snapshot alone, sorted by path, cell and line."""
+    return link_source(files, paths=paths, evaluator=evaluator).kernels
+
+
+def link_source(
+    files: Mapping[str, FileFacts],
+    *,
+    paths: Iterable[str] = (),
+    evaluator: Evaluator | None = None,
+) -> Linked:
+    """Return the kernels and operations of a snapshot.
 
     `paths` are its other Python files, which tell how the kernels are imported. `evaluator` is one
     of `files` that goes on being used.
@@ -62,8 +92,22 @@ def link_snapshot(
     _add_method_calls(kernels)
     _settle_params(evaluator, kernels)
     usages = Usages(graph, ImportNames(files, {*files, *paths}))
-    scanned = (_scanned(kernel, kernels, graph, usages) for kernel in kernels.values())
-    return tuple(_numbered(sorted(scanned, key=_place)))
+    scanned = {at: _scanned(kernel, kernels, graph, usages) for at, kernel in kernels.items()}
+    numbered = dict(_numbered(sorted(scanned.items(), key=lambda item: _place(item[1]))))
+    launched = (
+        LaunchedKernel(numbered[at].place, tuple(_launched_by(kernel, graph)))
+        for at, kernel in kernels.items()
+        if _role(kernel) is not Role.DEVICE_FUNCTION
+    )
+    return Linked(tuple(numbered.values()), link_operations(graph, launched, kernels))
+
+
+def _launched_by(kernel: _Kernel, graph: CallGraph) -> list[FunctionAt]:
+    """Return the functions that launch a kernel, by path and place."""
+    if _role(kernel) is Role.POINTWISE:
+        # What expands such a function makes a call of it a launch.
+        return graph.direct_callers(kernel.at)
+    return sorted(kernel.launched_by, key=lambda f: (f.path, f.index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +129,18 @@ def offered_names(files: Mapping[str, FileFacts]) -> Offered:
             if name not in jits and any(_offers_jit(evaluator, path, b.value) for b in bindings):
                 jits.add(name)
     return Offered(frozenset(jits), frozenset(kernels))
+
+
+def operation_names(files: Mapping[str, FileFacts]) -> frozenset[str]:
+    """Return the names of a snapshot's autograd functions and of the functions that launch kernels.
+
+    Common words are no names of operations: half of all files import an `apply` or a `run`.
+    """
+    return frozenset(
+        operation.name
+        for operation in link_source(files).operations
+        if len(operation.name) >= _TELLING and operation.name not in _COMMON
+    )
 
 
 def _offers_jit(evaluator: Evaluator, path: str, value: Value) -> bool:
@@ -240,10 +296,8 @@ def _scanned(
     here = kernel.facts
     cell, offset = cell_at(graph.file(kernel.at).cells, here.start_line)
     role = _role(kernel)
-    launched_by = sorted(kernel.launched_by, key=lambda f: (f.path, f.index))
+    launched_by = _launched_by(kernel, graph)
     if role is Role.POINTWISE:
-        # What expands such a function makes a call of it a launch.
-        launched_by = graph.direct_callers(kernel.at)
         kernel.launchers.update(graph.place(caller) for caller in launched_by)
     return ScannedKernel(
         path=kernel.at.path,
@@ -283,12 +337,14 @@ def _place(kernel: ScannedKernel) -> tuple[str, int, int]:
     return kernel.path, -1 if kernel.cell is None else kernel.cell, kernel.start_line
 
 
-def _numbered(kernels: Iterable[ScannedKernel]) -> Iterator[ScannedKernel]:
+def _numbered(
+    kernels: Iterable[tuple[FunctionAt, ScannedKernel]],
+) -> Iterator[tuple[FunctionAt, ScannedKernel]]:
     seen: Counter[tuple[str, int | None, str]] = Counter()
-    for kernel in kernels:
+    for at, kernel in kernels:
         key = (kernel.path, kernel.cell, kernel.qualname)
         seen[key] += 1
-        yield kernel if seen[key] == 1 else replace(kernel, ordinal=seen[key])
+        yield at, kernel if seen[key] == 1 else replace(kernel, ordinal=seen[key])
 
 
 def _is_language(name: str) -> bool:

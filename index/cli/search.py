@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # What a person sees of each kernel, as far as it is known.
 SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "n_copies", "verified", "summary")
 
+SHOWN_OPERATION = ("id", "kind", "signature", "ops", "is_differentiable", "license", "summary")
+
 
 def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
     return click.option(name, target, multiple=True, help=text, **more)
@@ -56,6 +58,12 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
     "--copies", is_flag=True, help="All copies of a kernel, not just the likely original."
 )
 @click.option(
+    "--kind",
+    type=click.Choice(["kernel", "operation"]),
+    help="Only kernels by their own words, or the public functions and modules that run them; "
+    "without it kernels, found by the words of what runs them too.",
+)
+@click.option(
     "--sort",
     type=click.Choice(["relevance", "stars", "recent", "name"]),
     default="relevance",
@@ -69,6 +77,7 @@ def command(
     /,
     words: tuple[str, ...],
     sort: str,
+    kind: str | None,
     limit: int | None,
     style: str,
     copies: bool,
@@ -87,18 +96,29 @@ def command(
     from index.queries.filter_values import read_filters
     from index.queries.filters import Filters
     from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
-    from index.queries.search import Sort, search
+    from index.queries.operations import OPERATION_COLUMNS, fetch_operations
+    from index.queries.search import Kind, Sort, search
 
     columns = (*SHOWN, "permalink") if style == "md" else SHOWN
     with open_index(index_to_read(settings.db, note)) as con:
         chosen, unknown = read_filters(con, Filters(**filters))
         found = search(
-            con, " ".join(words), filters=chosen, sort=Sort(sort), limit=limit, copies=copies
+            con,
+            " ".join(words),
+            filters=chosen,
+            sort=Sort(sort),
+            limit=limit,
+            copies=copies,
+            kind=Kind(kind) if kind else None,
         )
-        shown = columns if style in ("table", "md") else KERNEL_COLUMNS
-        kernels = fetch_kernels(con, found.ids, shown)
+        if kind == Kind.OPERATION:
+            shown = SHOWN_OPERATION if style in ("table", "md") else OPERATION_COLUMNS
+            table = fetch_operations(con, found.ids, shown)
+        else:
+            shown = columns if style in ("table", "md") else KERNEL_COLUMNS
+            table = fetch_kernels(con, found.ids, shown)
     if found.ids or style != "table":
-        print_table(kernels, style, columns=shown)
+        print_table(table, style, columns=shown)
     _explain(found, unknown, has_filters=chosen != Filters(include_tests=chosen.include_tests))
     return 0 if found.ids else 1
 

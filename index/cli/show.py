@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @format_option
 @click.pass_obj
 def command(settings: Settings, id: str, source: bool, style: str) -> int:
-    """Show all that is known of one kernel.
+    """Show all that is known of one kernel, or of one operation and the kernels it runs.
 
     ID may be the end of one (path::name, or the name), if only one kernel ends so, or all that do
     are copies of one of them. As JSON it is one object. Exits with 1 if there is no such kernel.
@@ -35,6 +36,10 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
         found = find_kernel(con, id)
         kernel = None if found.id is None else show_kernel(con, found.id, source=source)
         reasons = () if found.id is None else fetch_reasons(con, found.id)
+    if kernel is None and not found.is_ambiguous:
+        shown = _show_operation(settings, id, style)
+        if shown is not None:
+            return shown
     if kernel is None:
         return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
     note_copies(id, found)
@@ -48,6 +53,37 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
             f"{record['permalink']}, or get it with `triton-index crawl {record['repo']}`"
         )
     return 1 if is_without_code else 0
+
+
+def _write(text: str, out: TextIO) -> None:
+    out.write(text)
+
+
+def _show_operation(settings: Settings, id: str, style: str) -> int | None:
+    """Print the operation that is meant; None where there is none, 1 where there are several."""
+    from index.cli.output import emit, note, print_table
+    from index.database import open_index
+    from index.files.location import index_to_read
+    from index.queries.operations import fetch_operations, find_operations
+    from index.show.operation_card import operation_card
+    from index.show.render import to_json
+
+    with open_index(index_to_read(settings.db, note)) as con:
+        ids = find_operations(con, id)
+        table = fetch_operations(con, ids)
+    if len(ids) > 1:
+        note(f"{id}: {len(ids)} operations are called so; give more of the id:")
+        for other in ids:
+            note(f"- {other}")
+        return 1
+    for record in table.records():
+        text = f"{to_json(record)}\n" if style == "json" else operation_card(record)
+        if style in ("json", "table"):
+            emit(partial(_write, text))
+        else:
+            print_table(table, style)
+        return 0
+    return None
 
 
 def _print_kernel(kernel: Table, reasons: tuple[str, ...], style: str, *, source: bool) -> None:

@@ -22,24 +22,26 @@ from index.errors import StoreError
 from index.tables.compilations import mark_compiled
 from index.tables.facts import plain_code, plain_config
 from index.tables.hardware import fill_hardware
+from index.tables.operations import list_operations
 from index.tables.search_tables import mark_search_stale, refresh_search
 from index.tables.staging import Staging
 
 KERNELS = "kernels.parquet"
 REPOS = "repos.parquet"
 VERIFICATIONS = "verifications.parquet"
+OPERATIONS = "operations.parquet"
 COMPILATIONS = "compilations.parquet"
 COMPILED_SOURCES = "compiled_sources.parquet"
 ABOUT = "bundle.json"
 FILES = (KERNELS, REPOS, VERIFICATIONS)
 """What a bundle is made of, besides what it says of itself."""
-EVIDENCE = (COMPILATIONS, COMPILED_SOURCES)
+EVIDENCE = (OPERATIONS, COMPILATIONS, COMPILED_SOURCES)
 """What it may hold besides: bundles of old have none of these."""
 
 # What others wrote, and what only their text could be worked out from again.
 _TEXT = frozenset({"summary", "docstring", "source", "uses", "needs"})
 # Worked out again from the evidence.
-_DERIVED = frozenset({"compiled"})
+_DERIVED = frozenset({"compiled", "operations"})
 # What others wrote, and what the next crawl would take for having read it all before.
 _OF_THE_CRAWL = frozenset(
     {
@@ -100,6 +102,11 @@ def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) ->
             f"WHERE {_BUNDLED_REPOS} ORDER BY name",
         ),
         (VERIFICATIONS, "FROM verifications ORDER BY ALL"),
+        (
+            OPERATIONS,
+            "SELECT * EXCLUDE (summary) FROM operations "
+            f"WHERE repo IN (SELECT name FROM repos WHERE {_BUNDLED_REPOS}) ORDER BY id",
+        ),
         (COMPILED_SOURCES, f"{_BUNDLED_SOURCES} ORDER BY ALL"),
         (
             COMPILATIONS,
@@ -136,6 +143,7 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
         (REPOS, "repos"),
         (KERNELS, "kernel_rows"),
         (VERIFICATIONS, "verifications"),
+        (OPERATIONS, "operations"),
         (COMPILED_SOURCES, "compiled_sources"),
         (COMPILATIONS, "compilations"),
     ):
@@ -147,6 +155,7 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
     staging = Staging(con, scratch)
     fill_hardware(con, staging)
     mark_compiled(con)
+    list_operations(con)
     mark_search_stale(con)
     refresh_search(con, staging)
     con.commit()

@@ -42,6 +42,8 @@ KERNEL_FIELDS = {
     "is_test": "whether it is part of a test",
     "is_generated": "whether it is machine-written",
     "launchers": "functions that launch it, as `path::qualname`; a method's has its class",
+    "operations": "ids of the public functions and modules that run it, the nearest to a user "
+    "first",
     "usage": "how to import and call the nearest public function that runs it; of a device "
     "function, the import",
     "backward": "id of the (main) backward kernel of a forward one",
@@ -56,6 +58,28 @@ KERNEL_FIELDS = {
     "compiled": "list of `{triton, target, outcome}`: what compiling it without a GPU gave",
 }
 """What each field means, in the order of the view's columns and of the JSON's keys."""
+
+OPERATION_FIELDS = {
+    "id": "`owner/name:path::name`",
+    "repo": "the repository, or `pypi:dist`",
+    "path": "the file",
+    "name": "of the function or class",
+    "kind": "`function`, `autograd` (a function under autograd, by `apply`) or `module`",
+    "start_line": "line of the first decorator, 1-based",
+    "end_line": "last line",
+    "commit": "40 hex digits",
+    "permalink": "where these lines stand at that commit",
+    "signature": "names and plain defaults; of a module how it is made, then how it is called",
+    "summary": "first sentence of the docstring; null where its facts alone came",
+    "doc_chars": "length of the docstring",
+    "forward": "ids of the kernels it launches, the nearest first",
+    "backward": "ids of those launched when gradients are asked for",
+    "is_differentiable": "whether gradients flow through it",
+    "ops": "operators it computes",
+    "license": "that of its nearest kernel",
+    "stars": "of the repository",
+}
+"""What each field of an operation means, in the order of the JSON's keys."""
 
 WISH_FIELDS = {
     "number": "of the issue",

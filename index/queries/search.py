@@ -1,3 +1,4 @@
+# ruff: noqa: S608 (statements are put together from names of our own; values are bound)
 """Ranked search: which kernels answer a question, the likeliest first.
 
 A kernel's score is BM25 over the fields of `index.tables.search_tables`, summed over what the
@@ -7,6 +8,9 @@ of what is asked (all of one or two things); where few have, less will do.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,6 +53,27 @@ COMMON_BACKEND = "nvidia"
 ORIGIN_SHARE = 0.6
 
 
+# What it is worth to be launched by an operation that answers, beside answering by its own words;
+# and how many of the kernels of one are found by it.
+OPERATION_SHARE = 0.9
+MOST_LIFTED = 2
+
+
+# Among so many that are seen first there are so many of one source, if others answer; so many are
+# looked at to find others.
+SEEN_FIRST = 10
+OF_ONE_SOURCE = 3
+LOOKED_AT = 100
+_SOURCE = re.compile(r"(?:pypi:)?[^:]*")
+
+
+class Kind(StrEnum):
+    """What is asked for; without one, kernels, found by the words of their operations too."""
+
+    KERNEL = "kernel"
+    OPERATION = "operation"
+
+
 class Sort(StrEnum):
     """The order of what is found."""
 
@@ -79,8 +104,13 @@ def search(
     sort: Sort = Sort.RELEVANCE,
     limit: int | None = None,
     copies: bool = False,
+    kind: Kind | None = None,
 ) -> Found:
     """Return the kernels that answer the query; an empty one asks for all that pass the filters.
+
+    A kernel stands for the operations that it is the first or second kernel of: it is found by
+    their words too, unless the kind is `KERNEL`. With the kind `OPERATION` these are found
+    themselves; those pass the filters of which a forward kernel does.
 
     Of kernels that are copies of each other only one is among them, the original where it answers
     too, unless `copies` are asked for. Equal ones come in the order of their stars, then of their
@@ -90,15 +120,23 @@ def search(
         QueryError: a filter is malformed.
     """
     where, values = condition(con, filters or Filters())
-    one_each = "" if copies else _ONE_OF_EACH_GROUP
+    asks_operations = kind is Kind.OPERATION
+    one_each = _ONE_OF_EACH_OPERATION if asks_operations else "" if copies else _ONE_OF_EACH_GROUP
+    if one_each is _ONE_OF_EACH_GROUP:
+        values |= {"origin_share": ORIGIN_SHARE}
+        one_each += _ONE_FOR_EACH_OPERATION if query.strip() and kind is None else ""
+    is_mixed = bool(query.strip()) and sort is Sort.RELEVANCE and not (filters and filters.repos)
     order = f"{one_each} ORDER BY {_ORDERS[sort]} LIMIT $limit"
-    values |= {"limit": limit} | ({} if copies else {"origin_share": ORIGIN_SHARE})
+    values |= {"limit": max(limit, LOOKED_AT) if is_mixed and limit else limit}
     if not query.strip():
-        rows = con.execute(f"{_ALL} WHERE {where} {order}", values).fetchall()
+        everything = _ALL_OPERATIONS if asks_operations else _ALL
+        rows = con.execute(f"{everything} WHERE {where} {order}", values).fetchall()
         return Found(ids=tuple(id for (id,) in rows))
     wording = understand(con, query)
-    statement = f"{_SCORED} WHERE {where} AND matched >= $required {order}"
+    chosen = _CHOSEN[kind]
+    statement = f"{_MATCHED} {chosen} WHERE {where} AND matched >= $required {order}"
     values |= _bindings(wording) | {"foreign": _foreign(query, filters or Filters())}
+    values |= {} if kind else {"operation_share": OPERATION_SHARE}
     asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
     rows = []
     # In any other order than by relevance, what answers less would not come last.
@@ -108,11 +146,27 @@ def search(
         if len(rows) >= enough:
             break
     unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
-    return Found(ids=tuple(id for (id,) in rows), unknown=unknown, read_as=wording.read_as)
+    ids = [id for (id,) in rows]
+    mixed = _mixed(ids)[:limit] if is_mixed else ids
+    return Found(ids=tuple(mixed), unknown=unknown, read_as=wording.read_as)
+
+
+def _mixed(ids: Sequence[str]) -> list[str]:
+    """Return the ids with at most three of one source among the first ten, where others answer."""
+    first: list[str] = []
+    later: list[str] = []
+    taken: Counter[str] = Counter()
+    for n, id in enumerate(ids):
+        if len(first) == SEEN_FIRST:
+            return [*first, *later, *ids[n:]]
+        source = _SOURCE.match(id)
+        taken[source[0] if source else id] += 1
+        (first if taken[source[0] if source else id] <= OF_ONE_SOURCE else later).append(id)
+    return [*first, *later]
 
 
 def _bindings(wording: Wording) -> dict[str, object]:
-    """Return the values of `_SCORED`: one entry for each term that is looked for."""
+    """Return the values of `_MATCHED`: one entry for each term that is looked for."""
     all_common = all(concept.is_common for concept in wording.concepts)
     wanted = [
         {
@@ -174,13 +228,24 @@ QUALIFY row_number() OVER (
 ) = 1
 """
 
+# Of the kernels of one operation the one that answers best stands for all.
+_ONE_FOR_EACH_OPERATION = """
+AND row_number() OVER (
+    PARTITION BY coalesce(k.operations[1], k.id) ORDER BY score DESC, k.id
+) = 1
+"""
+
+_ONE_OF_EACH_OPERATION = """
+QUALIFY row_number() OVER (PARTITION BY k.operation ORDER BY score DESC, k.id) = 1
+"""
+
 _ALL = """
 SELECT k.id FROM (SELECT *, CASE role
     WHEN 'device_function' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END AS score FROM kernels) AS k
 """
 
 # Scores are whole millionths: the order in which threads add must not show.
-_SCORED = """
+_MATCHED = """
 WITH wanted AS (
     SELECT unnest($wanted::STRUCT(n INTEGER, term VARCHAR, parts INTEGER, share FLOAT,
         counts BOOLEAN)[],
@@ -206,20 +271,67 @@ WITH wanted AS (
 ), kernel AS (
     SELECT num, sum(score) AS score, count(*) FILTER (counts) AS matched
     FROM concept WHERE score IS NOT NULL GROUP BY num
-)
-SELECT k.id
-FROM (
-    SELECT kernels.*, matched, score
+), found AS (
+    SELECT d.id, matched, score
         * CASE WHEN d.joined[1] = $joined THEN $exact_name
             WHEN list_contains(d.joined, $joined) THEN $exact_op ELSE 1 END
-        * CASE role WHEN 'device_function' THEN $device_function_share
-            WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
-        * CASE WHEN contains(d.joined[1], $backward) THEN $backward_share ELSE 1 END
-        * CASE WHEN is_test THEN $test_share ELSE 1 END
-        * CASE WHEN is_generated THEN $generated_share ELSE 1 END
-        * CASE WHEN list_has_any(hardware, $foreign) THEN $foreign_share ELSE 1 END
-        * CASE WHEN repo IN (SELECT name FROM repos WHERE len(marks) > 0)
-            THEN $copier_share ELSE 1 END AS score
-    FROM kernel JOIN search_documents AS d USING (num) JOIN kernels ON kernels.id = d.id
+        * CASE WHEN contains(d.joined[1], $backward) THEN $backward_share ELSE 1 END AS score
+    FROM kernel JOIN search_documents AS d USING (num)
+)
+"""
+
+# What a kernel is worth beside others that answer as well.
+_WORTH = """
+    CASE role WHEN 'device_function' THEN $device_function_share
+        WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
+    * CASE WHEN is_test THEN $test_share ELSE 1 END
+    * CASE WHEN is_generated THEN $generated_share ELSE 1 END
+    * CASE WHEN list_has_any(hardware, $foreign) THEN $foreign_share ELSE 1 END
+    * CASE WHEN kernels.repo IN (SELECT name FROM repos WHERE len(marks) > 0)
+        THEN $copier_share ELSE 1 END
+"""
+
+_OWN_WORDS = f"""
+SELECT k.id FROM (
+    SELECT kernels.*, matched, score * {_WORTH} AS score FROM found JOIN kernels USING (id)
 ) AS k
 """
+
+_OPERATIONS_WORDS = f"""
+SELECT k.id FROM (
+    SELECT kernels.*, matched, score * {_WORTH} AS score
+    FROM (
+        SELECT id, max(score) AS score, max(matched) AS matched
+        FROM (
+            FROM found SELECT id, score, matched
+            UNION ALL
+            SELECT unnest(forward[:{MOST_LIFTED}]), $operation_share * score, matched
+            FROM found JOIN operations USING (id)
+        ) GROUP BY id
+    ) JOIN kernels USING (id)
+) AS k
+"""
+
+_SCORED_OPERATIONS = f"""
+SELECT k.operation FROM (
+    SELECT kernels.*, o.operation, matched, score * {_WORTH} AS score
+    FROM (
+        SELECT operations.id AS operation, score, matched, unnest(forward) AS id
+        FROM found JOIN operations USING (id)
+    ) AS o JOIN kernels ON kernels.id = o.id
+) AS k
+"""
+
+_ALL_OPERATIONS = """
+SELECT k.operation FROM (
+    SELECT kernels.*, o.operation, 0 AS score
+    FROM (SELECT id AS operation, unnest(forward) AS id FROM operations) AS o
+    JOIN kernels ON kernels.id = o.id
+) AS k
+"""
+
+_CHOSEN = {
+    None: _OPERATIONS_WORDS,
+    Kind.KERNEL: _OWN_WORDS,
+    Kind.OPERATION: _SCORED_OPERATIONS,
+}

@@ -81,6 +81,7 @@ _PLAIN_FACTS = {
     "test": "is_test",
     "generated": "is_generated",
     "launched by": "launchers",
+    "run by": "operations",
     "usage": "usage",
     "backward": "backward",
     "forward": "forward",

@@ -8,7 +8,7 @@ import duckdb
 
 from index.tables.search_tables import mark_search_stale
 
-_TABLES = ("skips", "repo_blobs", "documents", "file_history", "kernel_rows")
+_TABLES = ("skips", "repo_blobs", "documents", "file_history", "kernel_rows", "operations")
 
 
 def count_kernels(con: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -67,6 +67,8 @@ def rename_repo(con: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
             f"WHERE starts_with({column}, $prefix)",
             values | {"prefix": prefix},
         )
+    # They come anew with the next crawl, under the new name.
+    con.execute("DELETE FROM operations WHERE repo = ?", [old])
     con.execute(
         "UPDATE wish_matches SET matches = list_transform(matches, lambda m: struct_update("
         "m, id := CASE WHEN starts_with(m.id, $prefix) "

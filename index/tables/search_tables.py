@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from crawler.enrich.op_vocabulary import op_vocabulary
+from crawler.enrich.ops import tags_of
 from index.database import read_meta, write_meta
 from index.tables.staging import Staging
 from index.text import (
@@ -82,7 +83,7 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Make the search tables anew if kernels or rules changed; needs a transaction around it."""
     if read_meta(con, "search_version") == SEARCH_VERSION:
         return
-    kernels = con.execute(_SEARCHED).fetchall()
+    kernels = [*con.execute(_SEARCHED).fetchall(), *_operations(con)]
     _break_up(con, staging, kernels)
     terms = _learn_words(con, staging)
     staging.load(
@@ -98,6 +99,13 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     _name_ops(con, staging, {op for _, _, _, _, _, _, ops, *_ in kernels for op in ops}, terms)
     _build_postings(con, staging)
     write_meta(con, "search_version", SEARCH_VERSION)
+
+
+def _operations(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """Yield each operation as a kernel is searched, its kernels in the place of launchers."""
+    for *row, ops in con.execute(_SEARCHED_OPERATIONS).fetchall():
+        id, name, path, repo, summary, params, kernels = row
+        yield id, name, name, path, repo, summary, ops, params, [], kernels, tags_of(ops), [], []
 
 
 def _joined(name: str, terms: Mapping[str, str]) -> str:
@@ -224,6 +232,12 @@ SELECT id, name, qualname, path, repo, docstring[:{LONGEST_TEXT}], ops,
     list_transform(params, lambda p: p.name), list_concat(calls, tl_calls), launchers, tags,
     features, dtypes
 FROM kernel_rows WHERE removed_at IS NULL ORDER BY id
+"""
+
+_SEARCHED_OPERATIONS = f"""
+SELECT id, "name", path, repo, summary[:{LONGEST_TEXT}],
+    regexp_extract_all(signature, '[A-Za-z_][A-Za-z0-9_]*'), list_concat(forward, backward), ops
+FROM operations ORDER BY id
 """
 
 _PIECES = f"""

@@ -22,8 +22,8 @@ PROMISED = """
     id repo path cell qualname name dialect form role start_line def_line end_line commit permalink
     summary docstring params autotune heuristics decorators tl_calls features dtypes ops tags
     hardware triton_min triton_max triton_declared license authors stars is_test is_generated
-    launchers usage backward forward clone_group n_copies origin first_seen last_seen removed_at
-    verified compiled
+    launchers operations usage backward forward clone_group n_copies origin first_seen last_seen
+    removed_at verified compiled
 """.split()  # fmt: skip
 
 TABLES = {
@@ -35,6 +35,7 @@ TABLES = {
     "fingerprints",
     "kernel_rows",
     "meta",
+    "operations",
     "repo_blobs",
     "repos",
     "run_repos",
@@ -81,7 +82,8 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     assert view == PROMISED == list(KERNEL_COLUMNS)
     # The stars are the repository's; what only the scanner needs stands behind, and what came
     # later to the table.
-    assert table == [c for c in PROMISED if c not in ("stars", "hardware", "compiled")] + [
+    later = ("stars", "hardware", "compiled", "operations")
+    assert table == [c for c in PROMISED if c not in later] + [
         "reasons",
         "calls",
         "passes",
@@ -90,6 +92,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
         "needs",
         "hardware",
         "compiled",
+        "operations",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 

@@ -465,3 +465,16 @@ def test_a_kernel_for_another_backend_comes_last_unless_it_is_asked_for(db: Path
     assert ask(db, "softmax npu")[0] == "softmax_a"
     assert ask(db, "softmax rocm")[0] == "softmax_b"
     assert ask(db, "softmax", filters=Filters(hardware=("amd",))) == ["softmax_b"]
+
+
+def test_of_one_source_three_at_most_are_seen_first_where_others_answer(db: Path) -> None:
+    save(
+        db,
+        crawled(*(kernel(f"softmax_{n}", repo="a/many") for n in "abcdef")),
+        *(crawled(kernel("softmax_kernel_of_another", repo=f"b/{n}")) for n in "xy"),
+    )
+    found = ask(db, "softmax")
+    assert len(found) == 8
+    assert found[:5].count("softmax_kernel_of_another") == 2
+    alone = ask(db, "softmax", filters=Filters(repos=("a/many",)))
+    assert len(alone) == 6
