@@ -39,7 +39,7 @@ def jobs_of_source(
             for target in targets
         ]
     said = launched_values(source, kernel) | dict(launched or {})
-    params = _params(plain.source, kernel)
+    params = params_of(plain.source, kernel)
     attempts = attempts_for(plain.source, kernel, params, dtypes=dtypes, launched=said)
     return [
         CompileJob(
@@ -85,7 +85,7 @@ def kernels_of_file(word: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return source, tuple((f"{path}::{name}", name) for name in names)
 
 
-def _params(source: str, kernel: str) -> tuple[Param, ...]:
+def params_of(source: str, kernel: str) -> tuple[Param, ...]:
     """Return the kinds of a kernel's parameters, as the scanner tells them."""
     facts = scan_file("kernel.py", source.encode())
     if isinstance(facts, ScanSkip):
