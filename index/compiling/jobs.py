@@ -10,7 +10,7 @@ from crawler.plain_kernel import NotPlain, jit_functions, plain_kernel
 from crawler.scan import link_snapshot, scan_file
 from crawler.scan.parse import read_source
 from index.compiling.guesses import Value, attempts_for, launched_values
-from index.compiling.results import CompileJob, CompileResult, Outcome
+from index.compiling.results import CompileJob, CompileResult, Outcome, sha_of
 from index.errors import CompileError
 
 
@@ -28,13 +28,7 @@ def jobs_of_source(
     plain = plain_kernel(source, kernel)
     if isinstance(plain, NotPlain):
         return [
-            CompileResult(
-                id=id,
-                triton=release,
-                target=target,
-                outcome=Outcome.NOT_EXTRACTABLE,
-                reason=plain.reason,
-            )
+            not_extractable(id, release, target, plain.reason)
             for release in releases
             for target in targets
         ]
@@ -53,6 +47,21 @@ def jobs_of_source(
         for release in releases
         for target in targets
     ]
+
+
+def not_extractable(id: str, release: str, target: str, reason: str) -> CompileResult:
+    """Return the result of a kernel of which there is nothing to compile.
+
+    There is no source that its digest could be of; that of its id and the reason stands for it.
+    """
+    return CompileResult(
+        id=id,
+        triton=release,
+        target=target,
+        outcome=Outcome.NOT_EXTRACTABLE,
+        reason=reason,
+        source_sha=sha_of(f"{id}\n{reason}"),
+    )
 
 
 def kernels_of_file(word: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -72,7 +71,7 @@ def save_compilations(
         "* EXCLUDE (id), $at AS compiled_at FROM staged_compilations",
         {"at": at},
     )
-    _link(con, staging)
+    _link(con)
 
 
 def mark_compiled(con: duckdb.DuckDBPyConnection) -> int:
@@ -88,18 +87,15 @@ def mark_compiled(con: duckdb.DuckDBPyConnection) -> int:
     return int(known)
 
 
-def code_digest(source: str) -> str:
-    """Return the digest by which a kernel's own code is told to be what it was (MD5, as SQL's)."""
-    return hashlib.md5(
-        source.encode("utf-8", "backslashreplace"), usedforsecurity=False
-    ).hexdigest()
-
-
-def _link(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    con.execute("DELETE FROM compiled_sources WHERE id IN (SELECT id FROM staged_compilations)")
+def _link(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "DELETE FROM compiled_sources AS l WHERE EXISTS (FROM staged_compilations AS s "
+        "WHERE s.id = l.id AND s.triton = l.triton AND s.target = l.target)"
+    )
     con.execute(
         "INSERT INTO compiled_sources "
-        "SELECT DISTINCT ON (s.id) s.id, s.source_sha, md5(k.source) "
+        "SELECT DISTINCT ON (s.id, s.triton, s.target) "
+        "s.id, s.triton, s.target, s.source_sha, md5(k.source) "
         "FROM staged_compilations AS s JOIN kernel_rows AS k USING (id)"
     )
 
@@ -114,12 +110,13 @@ def _rows(results: Sequence[CompileResult]) -> Iterator[Mapping[str, object]]:
         yield {name: row[name] for name in _COLUMNS}
 
 
-# Of one extracted kernel there is one result a release and target; its kernels share them all.
+# Of one extracted kernel there is one result a release and target, which its copies share.
 _MARK = """
 WITH known AS (
     SELECT l.id, list({'triton': c.triton, 'target': c.target, 'outcome': c.outcome}
         ORDER BY string_split(c.triton, '.')::INTEGER[], c.target) AS compiled
-    FROM compiled_sources AS l JOIN compilations AS c USING (source_sha) GROUP BY l.id
+    FROM compiled_sources AS l JOIN compilations AS c USING (source_sha, triton, target)
+    GROUP BY l.id
 )
 UPDATE kernel_rows AS k SET compiled = coalesce(w.compiled, [])
 FROM (SELECT r.id, known.compiled FROM kernel_rows AS r LEFT JOIN known USING (id)) AS w
