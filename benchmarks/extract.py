@@ -98,7 +98,12 @@ def draw(
         made = extract_kernel(project, path, qualname, triton=options.triton, target=options.target)
         tally.seconds.append(time.perf_counter() - started)
         tally.drawn += 1
-        count(f"{name}:{path}::{qualname}", kernel, made, tally, folder)
+        file = project.file(kernel.path)
+        offset = {c: n for n, c in file.cells}.get(kernel.cell, 1) - 1 if file else 0
+        original = file and next(
+            (f for f in functions(file.tree) if f.lineno == kernel.def_line + offset), None
+        )
+        count(f"{name}:{path}::{qualname}", original, made, tally, folder)
     snapshot.close()
     return len(chosen)
 
@@ -128,7 +133,7 @@ def project_of(name: str, snapshot: GitSnapshot, contents: dict[str, bytes]) -> 
 
 def count(
     id: str,
-    kernel: ScannedKernel,
+    original: ast.FunctionDef | None,
     made: Extraction | NotExtractable,
     tally: Tally,
     folder: Path,
@@ -144,30 +149,24 @@ def count(
     path = folder / f"k{tally.whole}.py"
     path.write_text(made.source)
     tally.files[str(path)] = id
-    if not is_equal(kernel, made):
+    if original is None or not is_equal(original, made):
         tally.unequal.append(id)
 
 
-def is_equal(kernel: ScannedKernel, made: Extraction) -> bool:
+def is_equal(original: ast.FunctionDef, made: Extraction) -> bool:
     """Tell whether the kernel's function is the original's but for its decorators."""
-    original = next(functions(kernel.source), None)
-    found = [f for f in functions(made.source) if f.name == made.name]
-    if original is None or not found:
-        return False
-    for one in (original, found[-1]):
-        one.decorator_list = []
-        one.name = "kernel"
-    return ast.dump(original) == ast.dump(found[-1])
+    found = [f for f in functions(ast.parse(made.source)) if f.name == made.name]
+    return bool(found) and bare(original) == bare(found[-1])
 
 
-def functions(source: str) -> Iterator[ast.FunctionDef]:
-    """Yield the functions at the top of a source."""
-    import textwrap
+def bare(function: ast.FunctionDef) -> str:
+    """Return the tree of a function without its name and decorators."""
+    parts = (function.args, function.returns, *function.body)
+    return "".join(ast.dump(part) for part in parts if part is not None)
 
-    try:
-        tree = ast.parse(textwrap.dedent(source))
-    except SyntaxError:
-        return
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    """Yield every function of a tree."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             yield node
@@ -191,10 +190,12 @@ def report(tally: Tally, repos: int, show: int) -> None:
     slowest = max(tally.seconds, default=0.0)
     print(f"{tally.drawn} kernels of {repos} repositories: {tally.whole} whole ({share:.1%})")
     print(f"slowest {slowest:.2f} s; unequal {len(tally.unequal)}; imports failed {len(failed)}")
-    for line in flakes.stdout.splitlines()[:show]:
+    # A local variable that the author never used stays as it is: bodies are not changed.
+    own = [x for x in flakes.stdout.splitlines() if not x.endswith("but never used")]
+    for line in own[:show]:
         path = line.partition(":")[0]
         print(f"  pyflakes: {tally.files.get(path, path)}: {line.partition(' ')[2]}")
-    print(f"pyflakes: {len({x.partition(':')[0] for x in flakes.stdout.splitlines()})} files")
+    print(f"pyflakes: {len({x.partition(':')[0] for x in own})} files")
     for path, error in list(failed.items())[:show]:
         print(f"  import: {tally.files.get(path, path)}: {error}")
     for id in tally.unequal[:show]:

@@ -16,7 +16,7 @@ from crawler.extract.project import Project, SourceFile
 from crawler.extract.result import NeedsError, Part, PartKind
 from crawler.extract.setting import NotKnownError, Opaque, Setting
 from crawler.extract.symbols import At, Builtin, Missing, ModuleAt, Outside, Symbol, Symbols
-from crawler.extract.text import Edit, edited
+from crawler.extract.text import Edit, edited, without_result
 
 CALLS = frozenset(
     {
@@ -328,10 +328,7 @@ class Assembly:
         if node.returns is not None:
             edits = self._annotation_edits(path, node.returns, resolve, include)
             if edits is None:
-                start, end = file.span(node.returns)
-                before = file.slice(file.offset(node.lineno, node.col_offset), start)
-                arrow = before[before.rindex("->") :]
-                found.append((start - len(arrow.encode()), end, ""))
+                found.append(without_result(file, node))
                 self.left_out[f"annotation of what {node.name} returns"] = None
             else:
                 found.extend(edits)

@@ -11,7 +11,7 @@ from crawler.extract.free_names import free_names
 from crawler.extract.project import SourceFile
 from crawler.extract.result import NeedsError, PartKind
 from crawler.extract.symbols import At
-from crawler.extract.text import definition_text
+from crawler.extract.text import definition_text, without_result
 
 _ALLOWED = frozenset({"triton", "math", "torch"})
 _ASIDE = ("test_", "bench", "_")
@@ -124,6 +124,4 @@ def _annotations(node: ast.AST, file: SourceFile) -> Iterator[tuple[int, int, st
         if isinstance(inner, ast.arg) and inner.annotation is not None:
             yield (*file.span(inner), inner.arg)
         elif isinstance(inner, ast.FunctionDef) and inner.returns is not None:
-            start, end = file.span(inner.returns)
-            before = file.slice(file.offset(inner.lineno, inner.col_offset), start)
-            yield start - len(before[before.rindex("->") :].encode()), end, ""
+            yield without_result(file, inner)

@@ -37,6 +37,15 @@ def definition_text(
     return dedented(edited(file, start, end, edits), node.col_offset)
 
 
+def without_result(file: SourceFile, node: ast.FunctionDef) -> Edit:
+    """Return the edit that takes away what a function is said to return."""
+    assert node.returns is not None
+    start, end = file.span(node.returns)
+    before = file.slice(file.offset(node.lineno, node.col_offset), start)
+    kept = before[: before.rindex("->")].rstrip()
+    return start - len(before[len(kept) :].encode()), end, ""
+
+
 def dedented(text: str, indent: int) -> str:
     """Return text with `indent` columns less on every line but the first and those in strings."""
     if not indent:

@@ -15,6 +15,7 @@ COMMANDS = {
     "crawl": "Scan sources into the index.",
     "search": "Find kernels, the likeliest first.",
     "show": "Show all that is known of one kernel.",
+    "get": "Print one kernel as one self-contained file.",
     "similar": "List the copies of one kernel, the likely original first.",
     "check": "Tell which Triton releases have all that your own kernels use.",
     "repos": "List the indexed sources.",
