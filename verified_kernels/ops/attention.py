@@ -17,8 +17,9 @@ Blocks that need no mask (all but the diagonal and a ragged end) have a loop of 
 come through tensor descriptors where the card has them: 8 to 15% over pointers on an H200. A
 descriptor reads past the end of a sequence into the next one, and p = 0 times a NaN there is NaN;
 so where lengths are no multiple of the blocks (RAGGED), the masked loop puts zeros there. Programs
-are ordered in chunks of heads whose keys and values share the L2 cache; within a chunk the queries
-that see most keys come first, or the last program to start would be the longest.
+are ordered in chunks of heads whose keys and values share the L2 cache. Within a chunk the longest
+come first, those of the last queries or the first keys, or one of them would be the last to start:
+the other way round a causal dk and dv took 38% more time.
 
 Traps. A row may see nothing but -inf for a while, and -inf - -inf is NaN: shift by zero there. A
 row without any key is 0, one whose scores are all -inf is NaN, as in PyTorch. Queries past the end
@@ -194,7 +195,7 @@ def _forward(
     Scores and sums in fp32, p rounded to v's dtype.
     """
     # This program handles BLOCK_M queries of one head.
-    batch, head, tile = place(cu_q_ptr, n_batch, n_heads, n_queries, BLOCK_M, CHUNK)
+    batch, head, tile = place(cu_q_ptr, n_batch, n_heads, n_queries, BLOCK_M, CHUNK, True)
     start_q, n_queries = sequence(cu_q_ptr, batch, n_batch, n_queries, True)
     start_k, n_keys = sequence(cu_k_ptr, batch, n_batch, n_keys, False)
     q_view = head_view(q_ptr, batch, head, start_q, strides_q)
@@ -380,8 +381,9 @@ def _backward_kv(
     BLOCK_M, or None. BLOCK_N spans keys, BLOCK_M a step along the queries. p and ds are rounded to
     q's dtype, sums are in fp32.
     """
-    # This program handles BLOCK_N keys of one head, and every query that sees them.
-    batch, head, tile = place(cu_k_ptr, n_batch, n_heads, n_keys, BLOCK_N, CHUNK)
+    # This program handles BLOCK_N keys of one head, and every query that sees them. The first keys
+    # are seen by most, so they come first.
+    batch, head, tile = place(cu_k_ptr, n_batch, n_heads, n_keys, BLOCK_N, CHUNK, False)
     start_q, n_queries = sequence(cu_q_ptr, batch, n_batch, n_queries, False)
     start_k, n_keys = sequence(cu_k_ptr, batch, n_batch, n_keys, True)
     k_view = head_view(k_ptr, batch, head, start_k, strides_k)
@@ -535,7 +537,7 @@ def _backward_q(
 ):
     """`dq = ds k * natural_scale`, `ds = p * (do v^T - delta)`; all else as `_forward`."""
     # This program handles BLOCK_M queries of one head.
-    batch, head, tile = place(cu_q_ptr, n_batch, n_heads, n_queries, BLOCK_M, CHUNK)
+    batch, head, tile = place(cu_q_ptr, n_batch, n_heads, n_queries, BLOCK_M, CHUNK, True)
     start_q, n_queries = sequence(cu_q_ptr, batch, n_batch, n_queries, True)
     start_k, n_keys = sequence(cu_k_ptr, batch, n_batch, n_keys, False)
     q_view = head_view(q_ptr, batch, head, start_q, strides_q)
@@ -1083,8 +1085,7 @@ SPEC = Spec(
     make=_make,
     eager=_eager,
     cost=_cost,
-    tolerance=ToleranceClass.COMPOSED,
-    grad_tolerance=ToleranceClass.PRODUCTS,
+    tolerance=ToleranceClass.PRODUCTS,
     grads=("q", "k", "v"),
     # A masked NaN is nothing to us; in the reference 0 times NaN is NaN.
     special_grads=False,

@@ -320,7 +320,7 @@ def _backward_q(
 
 STRUCTURE = {"_backward_q": Structure(in_flight=2, specialised=True)}
 # Keys of a step, and buffers for them.
-RINGS = {64: (64, 4), 128: (64, 4), 256: (32, 2)}
+RINGS = {128: (64, 4), 256: (32, 2)}
 
 
 def backward_q(

@@ -28,11 +28,19 @@ CHUNK = 16
 
 
 @triton.jit
-def place(cu_ptr, n_batch, n_heads, n_rows, BLOCK: tl.constexpr, CHUNK: tl.constexpr):
+def place(
+    cu_ptr,
+    n_batch,
+    n_heads,
+    n_rows,
+    BLOCK: tl.constexpr,
+    CHUNK: tl.constexpr,
+    LAST_FIRST: tl.constexpr,
+):
     """The batch entry, head and block of BLOCK rows that the program stands on.
 
-    Heads come in chunks of CHUNK; within a chunk the last block of every head comes first. cu_ptr
-    is None for padded sequences.
+    Heads come in chunks of CHUNK; within a chunk the last block of every head comes first, or,
+    without LAST_FIRST, the first. cu_ptr is None for padded sequences.
     """
     if cu_ptr is None:
         heads = n_batch * n_heads
@@ -46,7 +54,9 @@ def place(cu_ptr, n_batch, n_heads, n_rows, BLOCK: tl.constexpr, CHUNK: tl.const
     size = tl.minimum(heads - chunk, CHUNK)
     rest = tl.program_id(0) % (CHUNK * tiles)
     head = chunk + rest % size
-    tile = tiles - 1 - rest // size
+    tile = rest // size
+    if LAST_FIRST:
+        tile = tiles - 1 - tile
     if cu_ptr is None:
         batch = head // n_heads
         head = head % n_heads

@@ -39,6 +39,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from verified_kernels.errors import ArgumentError, DtypeError
 from verified_kernels.launch import (
+    affordable_stages,
     cdiv,
     check_device,
     check_float,
@@ -277,17 +278,20 @@ def _join(
 
 
 def split_config(
-    heads: int, capacity: int, head_dim: int, device: torch.device
+    heads: int, capacity: int, row_bytes: int, paged: bool, device: torch.device
 ) -> tuple[int, int, dict[str, int]]:
     """n_splits, BLOCK_N and options, for so many heads of keys in all; measured on an H200."""
     programs = multiprocessors(device)
-    if heads * 4 >= programs:
+    if paged or heads * 4 >= programs:
         programs *= 4
-        block_n, options = 64, {"num_warps": 2, "num_stages": 4}
+        block_n, num_warps, num_stages = 64, 2, 4
     else:
-        block_n, options = 128, {"num_warps": 4, "num_stages": 3}
-    if head_dim > 128:
-        block_n //= 2
+        block_n, num_warps, num_stages = 128, 4, 3
+    # Keys and values that are on their way lie in shared memory.
+    if row_bytes > 256:
+        block_n = block_n * 256 // row_bytes
+    num_stages = affordable_stages(num_stages, 2 * block_n * row_bytes, device)
+    options = {"num_warps": num_warps, "num_stages": num_stages}
     n_splits = max(1, min(programs // heads, cdiv(capacity, 2 * block_n), 128))
     return n_splits, block_n, options
 
@@ -322,7 +326,9 @@ def _decode(
     n_rows = group * tokens
     block_r = min(max(next_power_of_2(n_rows), 16), 64)
     block_d = max(next_power_of_2(head_dim), 16)
-    n_splits, block_n, options = split_config(n_batch * kv_heads, capacity, block_d, q.device)
+    n_splits, block_n, options = split_config(
+        n_batch * kv_heads, capacity, block_d * q.element_size(), block_table is not None, q.device
+    )
     shares = torch.empty(
         (n_batch * n_heads * tokens, n_splits, block_d), dtype=torch.float32, device=q.device
     )
