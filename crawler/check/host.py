@@ -140,8 +140,14 @@ class _Reader:
         for alias in node.names:
             module = alias.name if isinstance(node, ast.Import) else node.module or ""
             name = None if isinstance(node, ast.Import) or alias.name == "*" else alias.name
-            if not level and module.partition(".")[0] == "triton":
+            is_tritons = not level and module.partition(".")[0] == "triton"
+            if is_tritons and not self.is_chosen(alias.asname or alias.name, around.scope):
                 self.add(Import(0, module, name), (), alias, around)
+
+    def is_chosen(self, name: str, scope: Scope) -> bool:
+        """Tell whether branches choose what a name means: where one fails, another is taken."""
+        bounds = scope.names.get(name, ())
+        return len(bounds) > 1 and all(bound.arms for bound in bounds)
 
     def expressions(self, roots: Sequence[ast.AST], around: _Around) -> None:
         stack: list[tuple[ast.AST, _Around]] = [(root, around) for root in reversed(roots)]

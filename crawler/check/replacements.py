@@ -10,6 +10,13 @@ from importlib.resources import files
 
 FILE_NAME = "replacements.toml"
 
+_HOMES = {
+    "triton.language.core.": "triton.language.",
+    "triton.runtime.Config": "triton.Config",
+    "triton.runtime.autotuner.Config": "triton.Config",
+}
+"""Where names are defined, and where they are public."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
@@ -23,16 +30,24 @@ class Replacement:
 def replacement_of(symbol: str) -> Replacement | None:
     """Return what is known of a dotted name or `name(keyword)`, by its longest part that is known.
 
-    An entry of all in a module, `triton.ops.*`, holds for the module too; in its words, `*` is the
-    last part of the name.
+    An entry of all in a module, `triton.ops.*`, holds for the module too, and that of a class for
+    its members; in its words, `*` is the last part of the name.
     """
+    public = symbol
+    for home, names in _HOMES.items():
+        public = public.replace(home, names, 1) if public.startswith(home) else public
+    return _longest(public, symbol) or _longest(symbol, symbol)
+
+
+def _longest(name: str, symbol: str) -> Replacement | None:
     known = load_replacements()
-    if symbol in known:
-        return known[symbol]
-    head, last = symbol.partition("(")[0], symbol.partition("(")[0].rpartition(".")[2]
-    while head and "(" not in symbol:
-        found = known.get(f"{head}.*")
-        if found is not None:
+    if name in known:
+        return known[name]
+    name, _, keyword = name.partition("(")
+    head, last = name, name.rpartition(".")[2]
+    while head:
+        found = known.get(f"{head}.*") or (known.get(head) if head != name else None)
+        if found is not None and (found.instead is None or not keyword):
             words = None if found.instead is None else found.instead.replace("*", last)
             return Replacement(symbol, words, found.source)
         head = head.rpartition(".")[0]

@@ -41,6 +41,15 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt,
     ast.LtE: ast.GtE,
 }
+_NAMED_OPERATORS: dict[str, type[ast.cmpop]] = {
+    "gt": ast.Gt,
+    "ge": ast.GtE,
+    "lt": ast.Lt,
+    "le": ast.LtE,
+    "eq": ast.Eq,
+    "ne": ast.NotEq,
+}
+"""`operator.ge` in `compare_version("triton", operator.ge, "3.0.0")`."""
 _FLAG = re.compile(
     r"""triton_?(?:version_?)?(?:is_)?
     (?P<word>ge|gte|gt|le|lte|lt|above|below|before|since|at_least|newer_than|older_than)?_?v?
@@ -137,6 +146,10 @@ def _called(node: ast.Call, table: ApiTable) -> Truth:
                 return _where(table, lambda release: release.startswith(str(prefix.value)))
         case ast.Call(args=[]):
             return _flag(_last(node.func), table)
+        case ast.Call(args=[ast.Constant(value="triton"), op, wanted]):
+            compare, release = _NAMED_OPERATORS.get(_last(op)), _literal(wanted)
+            if compare is not None and release is not None:
+                return _against(table, compare, release)
     name = _last(node.func)
     wanted = _literal(node.args[0] if len(node.args) == 1 else ast.Tuple(node.args))
     if wanted is not None and re.search("triton", name, re.I) and _SPEAKS_OF_VERSION.search(name):

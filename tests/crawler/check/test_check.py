@@ -99,6 +99,15 @@ LEAVES = {
         + KERNEL
         + "    tanh(x)\n"
     ),
+    "one of two imports that something chooses": (
+        "from a import is_new\nif is_new():\n    from triton.language.extra.libdevice import tanh\n"
+        "else:\n    from triton.language.math import tanh\n"
+    ),
+    "what a function compares with a release": (
+        "import operator\nfrom a import compare_version\n"
+        "if compare_version('triton', operator.lt, '3.0.0'):\n"
+        "    from triton.language.math import tanh\n"
+    ),
     "an attribute whose absence is caught": (
         "try:\n    f = triton.ops.matmul\nexcept AttributeError:\n    f = None\n"
     ),

@@ -17,6 +17,7 @@ TELLS = [
     ("Version(triton.__version__) < Version('3.0')", "2.0.0-2.3.1"),
     ("not Version(triton.__version__) < Version('3.0')", "3.0.0-"),
     ("TRITON_VERSION >= (3, 4)", "3.4.0-"),
+    ("compare_version('triton', operator.ge, '3.4.0')", "3.4.0-"),
     ("TRITON_VERSION == '3.3.1'", "3.3.1"),
     ("triton_version != '3.3.1'", "2.0.0-3.3.0, 3.4.0-"),
     ("tuple(map(int, triton.__version__.split('.')[:2])) >= (3, 4)", "3.4.0-"),
