@@ -146,8 +146,8 @@ def _called(node: ast.Call, table: ApiTable) -> Truth:
                 return _where(table, lambda release: release.startswith(str(prefix.value)))
         case ast.Call(args=[]):
             return _flag(_last(node.func), table)
-        case ast.Call(args=[ast.Constant(value="triton"), op, wanted]):
-            compare, release = _NAMED_OPERATORS.get(_last(op)), _literal(wanted)
+        case ast.Call(args=[ast.Constant(value="triton"), op, other]):
+            compare, release = _NAMED_OPERATORS.get(_last(op)), _literal(other)
             if compare is not None and release is not None:
                 return _against(table, compare, release)
     name = _last(node.func)
