@@ -12,7 +12,7 @@ from index.cli.options import format_option, limit_option
 
 if TYPE_CHECKING:
     from crawler.check.lookup import ApiEntry
-    from index.queries.api_users import ApiUsers
+    from index.show.api_card import ApiUsers
 
 
 @click.command()

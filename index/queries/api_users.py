@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import duckdb
+
+from index.show.api_card import ApiUsers
 
 _LANGUAGES = ("triton.language.", "triton.experimental.gluon.language.")
 
@@ -34,18 +35,6 @@ _COUNT = """
     FROM used JOIN live USING (id) LEFT JOIN repos ON repos.name = live.repo
     WHERE list_contains($symbols, used.symbol) GROUP BY used.symbol
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiUsers:
-    """How many live kernels and sources use a name, and the id of one that is worth reading.
-
-    All are None where the index does not hold enough of its kernels to tell.
-    """
-
-    kernels: int | None
-    repos: int | None
-    example: str | None
 
 
 def fetch_users(con: duckdb.DuckDBPyConnection, symbols: Sequence[str]) -> list[ApiUsers]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from dataclasses import dataclass
+from typing import TextIO
 
 from crawler.check.lookup import ApiEntry
 from index.table import Table
-
-if TYPE_CHECKING:
-    from index.queries.api_users import ApiUsers
 
 _COLUMNS = (
     "name",
@@ -25,6 +23,18 @@ _COLUMNS = (
     "calls",
     "source",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiUsers:
+    """How many live kernels and sources use a name, and the id of one that is worth reading.
+
+    All are None where the index does not hold enough of its kernels to tell.
+    """
+
+    kernels: int | None
+    repos: int | None
+    example: str | None
 
 
 def api_table(entries: Sequence[ApiEntry], users: Sequence[ApiUsers]) -> Table:
