@@ -27,6 +27,9 @@ from crawler.models import Role, ScannedKernel, ScanSkip
 from crawler.scan import link_snapshot, may_hold_kernels, scan_file
 from crawler.snapshot.git import GitSnapshot, open_git
 
+MOST_FILES = 24
+"""Files of a repository that kernels are drawn from."""
+
 IMPORTS = """
 import importlib.util, json, sys
 failed = {}
@@ -88,7 +91,7 @@ def draw(
     except Exception as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 0
-    kernels = [k for k in scanned(contents) if k.role is Role.KERNEL]
+    kernels = [k for k in scanned(contents, dice) if k.role is Role.KERNEL]
     chosen = dice.sample(kernels, min(most, len(kernels)))
     project = project_of(name, snapshot, contents)
     for kernel in chosen:
@@ -108,15 +111,15 @@ def draw(
     return len(chosen)
 
 
-def scanned(contents: dict[str, bytes]) -> tuple[ScannedKernel, ...]:
-    """Return the kernels of a repository."""
+def scanned(contents: dict[str, bytes], dice: random.Random) -> tuple[ScannedKernel, ...]:
+    """Return the kernels of some files of a repository."""
     facts = {}
-    for path, data in contents.items():
-        is_source = path.endswith((".py", ".ipynb"))
-        if is_source and (may_hold_kernels(data) or b"triton" in data):
-            found = scan_file(path, data)
-            if not isinstance(found, ScanSkip):
-                facts[path] = found
+    sources = [p for p in contents if p.endswith((".py", ".ipynb"))]
+    held = [p for p in sources if may_hold_kernels(contents[p])]
+    for path in dice.sample(held, min(MOST_FILES, len(held))):
+        found = scan_file(path, contents[path])
+        if not isinstance(found, ScanSkip):
+            facts[path] = found
     return link_snapshot(facts)
 
 

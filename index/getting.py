@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -34,8 +35,8 @@ class IndexedKernel:
     repo_license: str | None
     licenses: dict[str, str | None]
     """Of the files with kernels, by path."""
-    granted: dict[str, str | None]
-    """What the licence files of each folder grant."""
+    documents: dict[str, bytes]
+    """The licence files and manifests of the repository."""
 
     @property
     def path(self) -> str:
@@ -79,7 +80,7 @@ def fetch_place(con: duckdb.DuckDBPyConnection, id: str) -> IndexedKernel:
         launchers=tuple(launchers),
         repo_license=license,
         licenses=dict(files),
-        granted=read_licenses({path: text.encode() for path, text in documents}),
+        documents={path: text.encode() for path, text in documents},
     )
 
 
@@ -88,7 +89,7 @@ def get_kernel(
     wanted: Wanted,
     *,
     tell: Callable[[str], object],
-    cache: Path | None = None,
+    clones: Path | None = None,
 ) -> Extraction | NotExtractable:
     """Return the file of a kernel, or why it cannot be had; `tell` hears of other content.
 
@@ -96,7 +97,7 @@ def get_kernel(
         ValueError: There is no such release or target.
         TritonIndexError: The source of the repository cannot be reached.
     """
-    with _opened(kernel, cache) as snapshot:
+    with _opened(kernel, clones) as snapshot:
         if snapshot.commit != kernel.commit:
             tell(f"{kernel.repo}: {kernel.commit} is not there any more; this is {snapshot.commit}")
         return extract_kernel(
@@ -111,7 +112,7 @@ def get_kernel(
 
 
 @contextmanager
-def _opened(kernel: IndexedKernel, cache: Path | None) -> Iterator[Snapshot]:
+def _opened(kernel: IndexedKernel, clones: Path | None) -> Iterator[Snapshot]:
     source = parse_source(kernel.location)
     if source.kind in (SourceKind.GITHUB, SourceKind.CLONE):
         source = replace(source, ref=kernel.commit)
@@ -123,7 +124,7 @@ def _opened(kernel: IndexedKernel, cache: Path | None) -> Iterator[Snapshot]:
         status=RepoStatus.FAILED,
         scanner_version=SCANNER_VERSION,
     )
-    with Opener(cache=cache) as opener:
+    with Opener(cache=clones) as opener:
         opened = opener.open(blank, source, None, full=False)
         if not isinstance(opened, Opened):
             raise SnapshotError(opened.error or f"{kernel.repo}: {opened.status}; crawl it again")
@@ -134,6 +135,7 @@ def _opened(kernel: IndexedKernel, cache: Path | None) -> Iterator[Snapshot]:
 
 
 def _project(kernel: IndexedKernel, snapshot: Snapshot) -> Project:
+    granted = cache(partial(read_licenses, kernel.documents))
     entries = {entry.path: entry for entry in snapshot.entries()}
 
     def read(path: str) -> bytes | None:
@@ -146,6 +148,7 @@ def _project(kernel: IndexedKernel, snapshot: Snapshot) -> Project:
     def license(path: str, head: bytes) -> str | None:
         if path in kernel.licenses:
             return kernel.licenses[path]
-        return nearest_license(path, head, kernel.granted, kernel.repo_license)
+        # Of a file without kernels the index holds no licence. Told late: it takes a while.
+        return nearest_license(path, head, granted(), kernel.repo_license)
 
     return Project(kernel.repo, entries, read, permalink=snapshot.permalink, license=license)

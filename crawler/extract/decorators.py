@@ -23,6 +23,8 @@ CONSTEXPR_FUNCTIONS = frozenset(
         "triton.runtime.jit.constexpr_function",
         "triton.experimental.gluon.constexpr_function",
         "triton.experimental.gluon.language.constexpr_function",
+        # `@tl.constexpr` on a function: a constant that can be called while compiling.
+        "triton.language.constexpr",
     }
 )
 MAX_CONFIGS = 512

@@ -182,6 +182,25 @@ CASES = [
         told=("heuristic of B",),
     ),
     Case(
+        "a function that is a constant is called while compiling",
+        {
+            "pkg/k.py": kernel(
+                "wide(BLOCK)",
+                head="@tl.constexpr\ndef wide(n: tl.constexpr) -> tl.constexpr:\n    return n\n",
+            )
+        },
+        has=("@tl.constexpr\ndef wide(n: tl.constexpr) -> tl.constexpr:",),
+    ),
+    Case(
+        "types that an annotation spells as Triton's strings stay",
+        {
+            "pkg/k.py": f"{HEAD}import torch\n\n@triton.jit\ndef kernel(x_ptr: torch.Tensor, "
+            "n: 'i32') -> None:\n    tl.store(x_ptr, n)\n"
+        },
+        has=("def kernel(x_ptr, n: 'i32') -> None:",),
+        told=("annotation torch.Tensor of kernel(x_ptr)",),
+    ),
+    Case(
         "a kernel under a condition stands at the margin",
         {
             "pkg/k.py": f"{HEAD}\nif True:\n    @triton.jit\n"
