@@ -28,12 +28,18 @@ SHOWN = (
 def command(settings: Settings, limit: int | None, style: str) -> None:
     """List the indexed sources.
 
-    With each, how its last crawl ended and how many live kernels it has.
+    With each, how its last crawl ended and how many live kernels it has. What the index lacks of
+    the program's list is said first.
     """
+    from crawler.sources import listed_sources, load_sources
     from index.cli.output import note, print_table
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.catalog import list_repos
+    from index.queries.lacking import lacking_sentence, list_lacking
 
+    listed = load_sources(listed_sources())
     with open_index(index_to_read(settings.db, note)) as con:
+        if lacking := list_lacking(con, listed):
+            note(lacking_sentence(lacking, len(listed)))
         print_table(list_repos(con).first(limit), style, columns=SHOWN)
