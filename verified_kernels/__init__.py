@@ -51,6 +51,7 @@ OPS: Mapping[str, str] = MappingProxyType(
         "attention": "attention",
         "attention_varlen": "attention_varlen",
         "decode_attention": "decode_attention",
+        "conv2d": "conv2d",
     }
 )
 # What prepares an op's arguments -> its file.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from verified_kernels.errors import ArgumentError, UnsupportedError
+from verified_kernels.layers import Conv2d, Int4Linear, Linear
 from verified_kernels.ops import activations
 from verified_kernels.ops.cross_entropy import cross_entropy
 from verified_kernels.ops.dropout import dropout
@@ -20,9 +21,12 @@ from verified_kernels.ops.swiglu import geglu, swiglu
 __all__ = [
     "GEGLU",
     "GELU",
+    "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Int4Linear",
     "LayerNorm",
+    "Linear",
     "RMSNorm",
     "ReLU",
     "SiLU",
