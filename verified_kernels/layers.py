@@ -55,9 +55,9 @@ class Conv2d(nn.Conv2d):
             x,
             self.weight,
             self.bias,
-            self.stride,  # type: ignore[arg-type]
-            self.padding,  # type: ignore[arg-type]
-            self.dilation,  # type: ignore[arg-type]
+            self.stride,
+            self.padding,
+            self.dilation,
             self.groups,
         )
 

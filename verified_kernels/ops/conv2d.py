@@ -100,8 +100,8 @@ def _flat_kernel(
 ):
     """Stores y [n_images, OH, OW, K], contiguous, of x [n_images * H * W, C] and the taps w.
 
-    w is [K, R * S * STEPS_C * BLOCK_K], zero for channels past C; both are descriptors. bias [K]
-    may be None. Grid: persistent. Sums are fp32.
+    w has up to K rows of R * S * STEPS_C * BLOCK_K, zero for channels past C; both are descriptors.
+    bias [K] may be None. Grid: persistent. Sums are fp32.
     """
     # One program instance handles every num_programs-th tile of BLOCK_M pixels of x.
     num_m = tl.cdiv(n_images * H * W, BLOCK_M)
@@ -436,9 +436,13 @@ def _flat(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, window: Win
     taps = _picture(weight, (r, s), (0, 0), steps_c * BLOCK_K)
     rows = picture.reshape(1, -1, picture.shape[3])
     tiling = FLAT[64 if k <= 64 else 128 if k <= 128 or n * oh * ow < 20_000 else 256]
-    # Tiles are stored by channels; another order is made of them afterwards.
-    last = y if window.channels_last else _empty(y.shape, y, channels_last=True)
-    tiles = tiling.tiles(rows.shape[1], k)
+    # Tiles are stored by channels, a multiple of 16; another order is made of them afterwards.
+    pitch = cdiv(k, 16) * 16
+    apart = pitch != k or not window.channels_last
+    last = _empty((n, pitch, oh, ow), y, channels_last=True) if apart else y
+    if bias is not None and pitch != k:
+        bias = torch.nn.functional.pad(bias, (0, pitch - k))
+    tiles = tiling.tiles(rows.shape[1], pitch)
     launch_on(x.device, _flat_kernel, (min(tiles, multiprocessors(x.device)),))(
         describe(rows, [tiling.block_m, BLOCK_K]),
         describe(taps.reshape(1, k, -1), [tiling.block_n, BLOCK_K]),
@@ -448,7 +452,7 @@ def _flat(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, window: Win
         *size,
         oh,
         ow,
-        k,
+        pitch,
         *window.dilation,
         r,
         s,
@@ -460,9 +464,12 @@ def _flat(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, window: Win
         num_stages=tiling.num_stages,
         num_warps=tiling.num_warps,
     )
-    if last is not y:
-        by_pixel = last.permute(0, 2, 3, 1).reshape(n, oh * ow, k)
-        copy_rows(by_pixel.mT, y.view(n, k, oh * ow))
+    if apart:
+        by_pixel = last.permute(0, 2, 3, 1).view(n, oh * ow, pitch)[:, :, :k]
+        if window.channels_last:
+            copy_rows(by_pixel, y.permute(0, 2, 3, 1).view(n, oh * ow, k))
+        else:
+            copy_rows(by_pixel.mT, y.view(n, k, oh * ow))
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:

@@ -352,7 +352,15 @@ def _is_plain(dtype: torch.dtype) -> bool:
     return dtype == torch.float64 or (dtype == torch.float32 and float32_precision() == "ieee")
 
 
-def method_for(m: int, n: int, k: int, batch: int, dtype: torch.dtype, device: torch.device) -> str:
+def method_for(
+    m: int,
+    n: int,
+    k: int,
+    batch: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    activation: str | None = None,
+) -> str:
     """The path that a product of these sizes takes."""
     slots = multiprocessors(device)
     smallest = BY_DESCRIPTOR[2][-1]
@@ -360,7 +368,12 @@ def method_for(m: int, n: int, k: int, batch: int, dtype: torch.dtype, device: t
         return "splits"
     if _is_plain(dtype) or not has_copy_engine(device) or batch * m * n * k < SMALL:
         return "pointers"
-    return "descriptors"
+    return "gluon" if _pays_in_turns(m, n, k, activation) else "descriptors"
+
+
+def _pays_in_turns(m: int, n: int, k: int, activation: str | None) -> bool:
+    """Whether one consumer's epilogue is long enough, beside its sums, to be worth hiding."""
+    return m * n >= 1 << 25 and (k <= 1024 or activation == "gelu_tanh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -543,7 +556,7 @@ def multiply(
     z = torch.empty_like(c) if keep else None
     product = Product(a=a, b=b, c=c, z=z, bias=bias, activation=activation)
     if c.numel():
-        method = method or method_for(m, n, k, batch, a.dtype, a.device)
+        method = method or method_for(m, n, k, batch, a.dtype, a.device, activation)
         if method in ("descriptors", "gluon") and k:
             _by_descriptors(product, in_turns=method == "gluon")
         else:

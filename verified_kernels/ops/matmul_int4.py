@@ -225,20 +225,38 @@ def _kernel(
 BLOCK_N, NUM_WARPS, NUM_STAGES = 64, 2, 4
 # Programs a multiprocessor that the splits are to give.
 PROGRAMS = 4
-# Counters by device, so many that no product has more column blocks; each leaves them at zero.
+# Counters are handed out by so many: they lie on lines of the cache of their own.
+_LINE = 32
 _MOST_BLOCKS = 1 << 14
-_counters: dict[tuple[str, int | None, int], Tensor] = {}
+# By device and stream: counters that the products of one stream share, which runs them in order.
+_of_stream: dict[tuple[int | None, int], Tensor] = {}
+# By device: counters that captured launches own, and how many are given away.
+_of_graphs: dict[int | None, tuple[Tensor, int]] = {}
 
 
-def _counter(device: torch.device) -> Tensor:
-    """Zeros that the products of one stream share, for one runs after the other."""
-    stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
-    key = (device.type, device.index, stream)
-    if device.type != "cuda" or torch.cuda.is_current_stream_capturing():
-        return torch.zeros(_MOST_BLOCKS, dtype=torch.int32, device=device)
-    if key not in _counters:
-        _counters[key] = torch.zeros(_MOST_BLOCKS, dtype=torch.int32, device=device)
-    return _counters[key]
+def _counters(blocks: int, device: torch.device) -> Tensor:
+    """Zeros, one for each column block; the kernel leaves them at zero.
+
+    Graphs may be replayed side by side whatever stream they were captured on, so a captured launch
+    shares its counters with no other. Filling them anew would cost a fifth of the product's time.
+    """
+    if device.type != "cuda":
+        return torch.zeros(blocks, dtype=torch.int32, device=device)
+    if torch.cuda.is_current_stream_capturing():
+        pool, taken = _of_graphs.get(device.index, (None, 0))
+        end = taken + cdiv(blocks, _LINE) * _LINE
+        if pool is None or end > len(pool):
+            return torch.zeros(blocks, dtype=torch.int32, device=device)
+        _of_graphs[device.index] = (pool, end)
+        return pool[taken:end]
+    if device.index not in _of_graphs:
+        # What is filled while a graph is captured would be filled in every replay.
+        pool = torch.zeros(64 * _MOST_BLOCKS, dtype=torch.int32, device=device)
+        _of_graphs[device.index] = (pool, 0)
+    key = (device.index, torch.cuda.current_stream(device).cuda_stream)
+    if key not in _of_stream:
+        _of_stream[key] = torch.zeros(_MOST_BLOCKS, dtype=torch.int32, device=device)
+    return _of_stream[key]
 
 
 def _splits_for(n: int, steps: int, device: torch.device) -> int:
@@ -264,7 +282,7 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
     part = count = None
     if splits > 1:
         part = torch.empty((splits, m, n), dtype=torch.float32, device=x.device)
-        count = _counter(x.device)
+        count = _counters(cdiv(n, BLOCK_N), x.device)
     block_m = 16 if m <= 16 else 32 if m <= 32 else 64
     per_split = cdiv(steps, splits)
     assembly = torch.version.hip is None and not triton.knobs.runtime.interpret

@@ -44,11 +44,13 @@ from verified_kernels.spec import (
 )
 from verified_kernels.structure import Structure
 from verified_kernels.tiles import (
+    copy_rows,
     describe,
     has_copy_engine,
     is_packed,
     launch_on,
     packed,
+    padded_like,
     tile_of,
     works_on,
 )
@@ -177,6 +179,38 @@ def _gluon(device: torch.device) -> Any:
     return matmul_int8_gluon if works_on("halves", device, matmul_int8_gluon.is_right) else None
 
 
+def _by_descriptors(
+    rows: Tensor,
+    weights: Tensor,
+    c: Tensor,
+    scales: tuple[Tensor | None, Tensor | None],
+    strides: list[int],
+    total: Any,
+    tilings: tuple[Tiling, ...],
+) -> None:
+    (m, n), k = c.shape, rows.shape[2]
+    slots = multiprocessors(c.device)
+    tiling = fastest(tilings, m, n, 1, slots)
+    grid = (min(tiling.tiles(m, n), slots * tiling.programs),)
+    launch_on(c.device, _descriptor_kernel, grid)(
+        describe(rows, [tiling.block_m, tiling.block_k]),
+        describe(weights, [tiling.block_n, tiling.block_k]),
+        describe(c, [tiling.block_m, tiling.block_n]),
+        *scales,
+        m,
+        n,
+        k,
+        *strides,
+        total,
+        tiling.block_m,
+        tiling.block_n,
+        tiling.block_k,
+        GROUP_M,
+        num_stages=tiling.num_stages,
+        num_warps=tiling.num_warps,
+    )
+
+
 def multiply_scaled(
     a: Tensor,
     b: Tensor,
@@ -202,31 +236,20 @@ def multiply_scaled(
     rows, weights = a[None], b.mT[None]
     if method is None:
         small = m <= 16 or m * n * k < 1 << 24
-        method = "pointers" if small or not has_copy_engine(a.device) else "gluon"
-    if method != "pointers" and k and is_packed(c[None]):
+        # With fp8 the compiler keeps a product in flight by itself, and is no slower.
+        fed = "gluon" if total == tl.int32 else "descriptors"
+        method = "pointers" if small or not has_copy_engine(a.device) else fed
+    if method != "pointers" and k:
         rows, weights = (x if is_packed(x) else packed(x) for x in (rows, weights))
+        # Rows that cannot be stored tile by tile are stored apart, and copied.
+        apart = not is_packed(c[None])
+        out = padded_like(c[None])[0] if apart else c
         if method == "gluon" and (gluon := _gluon(a.device)):
-            gluon.multiply_halves(rows[0], weights[0], c, *scales)
-            return c
-        tiling = fastest(tilings, m, n, 1, slots)
-        grid = (min(tiling.tiles(m, n), slots * tiling.programs),)
-        launch_on(a.device, _descriptor_kernel, grid)(
-            describe(rows, [tiling.block_m, tiling.block_k]),
-            describe(weights, [tiling.block_n, tiling.block_k]),
-            describe(c, [tiling.block_m, tiling.block_n]),
-            *scales,
-            m,
-            n,
-            k,
-            *strides,
-            total,
-            tiling.block_m,
-            tiling.block_n,
-            tiling.block_k,
-            GROUP_M,
-            num_stages=tiling.num_stages,
-            num_warps=tiling.num_warps,
-        )
+            gluon.multiply_halves(rows[0], weights[0], out, *scales)
+        else:
+            _by_descriptors(rows, weights, out, scales, strides, total, tilings)
+        if apart:
+            copy_rows(out[None], c[None])
         return c
     if m * n * k >= 1 << 27:
         # Loads of single bytes are slow enough to be worth a copy.
