@@ -504,8 +504,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="each step forgets the sum before it",
-            old="b = b_desc.load([n, step * BLOCK_K]).T\\n            acc = tl.dot(a, b, acc,",
-            new="b = b_desc.load([n, step * BLOCK_K]).T\\n            acc = tl.dot(a, b,",
+            old="b = b_desc.load([n, step * BLOCK_K]).T\n            acc = tl.dot(a, b, acc,",
+            new="b = b_desc.load([n, step * BLOCK_K]).T\n            acc = tl.dot(a, b,",
             cases=("descriptors",),
         ),
         Mutant(
