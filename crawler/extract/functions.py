@@ -1,4 +1,4 @@
-"""Functions and aggregates into the file: the kernel and what it calls, callees first."""
+"""Jit functions and aggregates into the file: a kernel and what it calls, callees first."""
 
 from __future__ import annotations
 
@@ -23,12 +23,9 @@ _CONSTEXPR_BUILTINS = frozenset(
 _AGGREGATE = "aggregate"
 
 
-def include_kernel(assembly: Assembly, path: str, node: ast.FunctionDef) -> str:
-    """Take the kernel that was asked for into the file and return its name there."""
-    return _Includer(assembly).function(path, node, node.name, is_kernel=True)
+class FunctionIncluder:
+    """Takes jit functions, and all that they need, into one file."""
 
-
-class _Includer:
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
         self._done: set[int] = set()

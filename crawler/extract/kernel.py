@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from crawler.enrich.versions import version_ranges
 from crawler.extract.assembly import Assembly
-from crawler.extract.functions import include_kernel
+from crawler.extract.functions import FunctionIncluder
 from crawler.extract.layout import written_file
 from crawler.extract.project import Project
 from crawler.extract.result import Extraction, NeedsError, NotExtractable
@@ -51,11 +51,12 @@ def extract_kernel(
     assembly = Assembly(project=project, setting=setting, symbols=symbols)
     try:
         file_path, node = _find(symbols, path, qualname)
-        name = include_kernel(assembly, file_path, node)
+        includer = FunctionIncluder(assembly)
+        name = includer.function(file_path, node, node.name, is_kernel=True)
         if launcher:
             from crawler.extract.launcher import include_launcher
 
-            include_launcher(assembly, name, (file_path, node), launchers)
+            include_launcher(includer, file_path, launchers)
         source = written_file(assembly, f"{project.name}:{path}::{qualname}")
     except NeedsError as error:
         return NotExtractable(reason=str(error))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from crawler.extract.assembly import Assembly
 from crawler.extract.bindings import Assigned, Defined
 from crawler.extract.free_names import free_names
+from crawler.extract.functions import FunctionIncluder
 from crawler.extract.project import SourceFile
 from crawler.extract.result import NeedsError, PartKind
 from crawler.extract.symbols import At
@@ -20,23 +21,22 @@ _ASIDE = ("test_", "bench", "_")
 class _Host:
     """Takes Python functions and classes of the host side into the file."""
 
-    def __init__(self, assembly: Assembly, name: str, kernel: tuple[str, ast.FunctionDef]) -> None:
-        self.assembly = assembly
-        self._kernel = name
-        self._at = kernel
+    def __init__(self, kernels: FunctionIncluder) -> None:
+        self.assembly = kernels.assembly
+        self._kernels = kernels
         self._done: dict[int, str] = {}
 
     def include(self, at: At, wanted: str) -> str:
         """Return the name of what a launcher uses, once it is in the file."""
         plain = self.assembly.symbols.unaliased(at)
         at = plain if isinstance(plain, At) else at
-        if isinstance(at.binding, Defined) and at.binding.node is self._at[1]:
-            return self._kernel
         if isinstance(at.binding, Assigned):
             return self.assembly.constant(at, wanted)
         node = at.binding.node
-        if isinstance(node, ast.AsyncFunctionDef) or _is_jit(node):
-            raise NeedsError(f"{at.path}::{at.name}", "the launcher uses another kernel")
+        if isinstance(node, ast.AsyncFunctionDef):
+            raise NeedsError(f"{at.path}::{at.name}", "a coroutine")
+        if isinstance(node, ast.FunctionDef) and _is_jit(node):
+            return self._kernels.function(at.path, node, wanted, is_kernel=True)
         return self.definition(at.path, node)
 
     def definition(self, path: str, node: ast.FunctionDef | ast.ClassDef) -> str:
@@ -67,23 +67,24 @@ class _Host:
         return name
 
 
-def include_launcher(
-    assembly: Assembly, name: str, kernel: tuple[str, ast.FunctionDef], launchers: Iterable[str]
-) -> None:
-    """Take the launcher of a kernel into the file.
+def include_launcher(kernels: FunctionIncluder, beside: str, launchers: Iterable[str]) -> None:
+    """Take the launcher of a kernel into the file, best one that stands in `beside`.
+
+    Other kernels that it launches come with it.
 
     Raises:
         NeedsError: None is known, or what it needs is neither torch's nor Triton's.
     """
+    assembly = kernels.assembly
     assembly.modules = _ALLOWED
     failed = NeedsError("a launcher", "no function of the project is known to launch it")
-    for word in sorted(launchers, key=lambda word: _rank(word, kernel[0])):
+    for word in sorted(launchers, key=lambda word: _rank(word, beside)):
         path, _, qualname = word.partition("::")
         found = _definition(assembly, path, qualname)
         if found is None:
             continue
         try:
-            _Host(assembly, name, kernel).definition(path, found)
+            _Host(kernels).definition(path, found)
         except NeedsError as error:
             failed = error
             break
