@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
 # Raise it with every change of what is written here or in `index.tables.search_tables`.
-SEARCH_VERSION = "3"
+SEARCH_VERSION = "4"
 
 # Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.
 LONGEST_TEXT = 4_000
@@ -63,7 +63,12 @@ STOP_WORDS = frozenset(_STOP.split())
 COMMON_WORDS = frozenset(_COMMON.split())
 
 _TOKEN = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# The capitals before a lone plural s belong together: GEMMs, fused MLPs.
+_CAMEL = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))"
+)
+_ACRONYMS = re.compile(r"([A-Z]{2,}\d?)s")
+_NO_VOWEL = re.compile(r"[b-df-hj-np-tv-xz\d]{3,}s")
 
 
 def normalise(text: str) -> str:
@@ -105,6 +110,10 @@ def phrase_key(phrase: Iterable[str]) -> str:
 def term(word: str) -> str:
     """Return what a word is compared by: its stem, its short form written out."""
     plain = word if word in SHORT_FORMS else word.removesuffix("s")
+    if _NO_VOWEL.fullmatch(word):
+        return SHORT_FORMS.get(
+            plain, plain
+        )  # which the stemmer, without a vowel to go by, would leave as it is
     return _stem()(SHORT_FORMS.get(plain, word))
 
 
@@ -115,6 +124,8 @@ def join_terms(terms: Iterable[str]) -> str:
 
 @lru_cache(maxsize=100_000)
 def _split_token(token: str) -> str:
+    acronym = _ACRONYMS.fullmatch(token)
+    token = acronym[1] if acronym else token
     return _CAMEL.sub(JOINT, token).lower()[:LONGEST_WORD].rstrip(JOINT)
 
 

@@ -10,6 +10,7 @@ from crawler.enrich.op_vocabulary import OpVocabulary, op_vocabulary
 from crawler.enrich.words import words_of
 from wishlist.markdown import prose
 from wishlist.models import WishNote
+from wishlist.opening import without_opening
 from wishlist.vocabulary import wish_vocabulary
 
 _PREFIX = re.compile(
@@ -45,7 +46,7 @@ def ops_asked_for(
         reason = f"{operation[:60]!r} names no op of the vocabulary"
         notes.append(WishNote(field="operation", reason=reason))
     for ops in (
-        ops_in_words(_PREFIX.sub("", title)),
+        ops_in_words(without_opening(_PREFIX.sub("", title))),
         ops_in_code(reference or ""),
         ops_in_words(_first_lines(rest)),
     ):

@@ -9,7 +9,11 @@ from functools import lru_cache
 
 _CHUNK = re.compile(r"[A-Za-z0-9]+")
 # rms|Norm, RMS|Norm, KV|Cache; a number stays with what stands before it: conv2d, Fp8, MLAv2.
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z]$)")
+# The capitals before a lone plural s belong together: FFTs.
+_CAMEL = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))"
+    r"|(?<=[a-z])(?=[A-Z]$)"
+)
 _GRADIENT = re.compile(r"d[A-Z][A-Za-z]{0,2}")
 _JOINED = {("split", "k"): "splitk", ("stream", "k"): "streamk"}
 _COUNTER = re.compile(r"[a-z]{0,2}\d+[a-z]?")

@@ -16,6 +16,8 @@ from index.text import BREAK, LONGEST_TEXT, LONGEST_WORD, normalise, normalise_p
         ("SwiGLU", ["swi", "glu"]),
         ("FP8Gemm", ["fp8", "gemm"]),
         ("W8A8", ["w8a8"]),
+        ("FFTs and GRUs", ["fft", "and", "gru"]),
+        ("fused MLPs", ["fused", "mlp"]),
         ("conv2d", ["conv2d"]),
         ("_attn_fwd__inner", ["attn", "fwd", "inner"]),
         ("tl.make_block_ptr", ["tl", "make", "block", "ptr"]),
@@ -51,6 +53,7 @@ def test_phrases_are_kept_apart() -> None:
         ("fwd", "forward"),
         ("attn", "attention"),
         ("ptrs", "pointer"),
+        ("lstms", "lstm"),
     ],
 )
 def test_forms_of_a_word_are_one_term(one: str, other: str) -> None:
