@@ -42,7 +42,8 @@ def split_scans(index: Path, published: Path, scans: Path) -> None:
             con.execute("DELETE FROM scan_cache")
         # A database does not give space back: its copy is the smaller by what was deleted.
         published.unlink(missing_ok=True)
-        with connect_for_writing(published, reach=(draft,)) as con:
+        log = draft.with_name(f"{draft.name}.wal")  # looked for wherever a database is attached
+        with connect_for_writing(published, reach=(draft, log)) as con:
             con.execute(f"ATTACH {_quoted(draft)} AS draft (READ_ONLY)")
             target = con.execute("SELECT current_database()").fetchall()[0][0]
             con.execute(f'COPY FROM DATABASE draft TO "{target}"')
