@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.models import Autotune, Param, UseKind
 
-SCANNER_VERSION = "7"
+SCANNER_VERSION = "8"
 """Raise it whenever the same bytes would give other facts; every blob is then read again."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 MAX_DEPTH = 24
 
 TENSOR_METHODS = frozenset(
-    "abs advance argmax argmin associative_scan broadcast_to cast cdiv ceil cos cumprod cumsum erf "
+    "abs argmax argmin associative_scan broadcast_to cast cdiv ceil cos cumprod cumsum erf "
     "exp exp2 expand_dims floor histogram item log log2 logical_and logical_or max min permute "
     "ravel reduce reduce_or reshape rsqrt sigmoid sin softmax sqrt sqrt_rn sum to trans view "
     "xor_sum".split()
@@ -36,6 +36,8 @@ _TENSOR_FUNCTIONS = frozenset(
     "ravel reshape rsqrt sigmoid sin softmax sort sqrt sqrt_rn sum trans view where xor_sum zeros "
     "zeros_like".split()
 )
+_MAKERS = frozenset({"create", "initialize", "make"})
+"""What classes of a project call the functions that make their values."""
 _KEEPS = TENSOR_METHODS - {"item"}
 
 
@@ -139,7 +141,11 @@ class Values:
             case ast.Name(id=name):
                 if name in self.params:
                     return name not in self.constexprs and name not in ("self", "cls")
-                return name in self.assigned and name not in self.constexprs
+                return (
+                    name in self.assigned
+                    and name not in self.constexprs
+                    and not any(map(_makes_own, self.assigned[name]))
+                )
             case ast.BinOp() | ast.Compare():
                 return self.is_tensor(node)
             case ast.Call():
@@ -147,3 +153,12 @@ class Values:
             case ast.Subscript(value=value):
                 return self.is_tensor(value)
         return False
+
+
+def _makes_own(node: ast.expr) -> bool:
+    """Tell whether an expression may make a value of a class of the project's."""
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name[:1].isupper() or name in _MAKERS

@@ -18,5 +18,5 @@ CHILD_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     for node in vars(ast).values()
     if isinstance(node, type) and issubclass(node, ast.AST)
 }
-CHILD_FIELDS[ast.Constant] = CHILD_FIELDS[ast.Name] = ()
+CHILD_FIELDS[ast.Constant] = CHILD_FIELDS[ast.Name] = CHILD_FIELDS[ast.MatchSingleton] = ()
 """Field names, in source order, that may hold a node or a list of nodes, by type of node."""

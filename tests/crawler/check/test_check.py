@@ -255,3 +255,16 @@ def test_what_is_wanted_decides_what_contradicts() -> None:
     for text in ("3.44", "new", "", ">=9"):
         with pytest.raises(WantedError, match="--triton"):
             parse_wanted(text)
+
+
+def test_a_method_of_a_value_of_the_projects_own_is_no_tensors() -> None:
+    code = (
+        "\n@triton.jit\ndef k(x_ptr, Clock):\n    state = Clock(x_ptr)\n    state.advance()\n"
+        "    other = Clock.create(x_ptr)\n    other.reduce()\n    other.view()\n"
+    )
+    assert told(code) == []
+
+
+def test_a_kernel_may_match_what_is_true() -> None:
+    code = KERNEL + "    match n:\n        case True:\n            tl.math.tanh(x)\n"
+    assert told(code) == [(8, "triton.language.math.tanh")]
