@@ -93,11 +93,12 @@ def _sealed(con: duckdb.DuckDBPyConnection, reach: Sequence[Path]) -> duckdb.Duc
 def _names(path: Path) -> tuple[str, ...]:
     """Return a file's path as DuckDB may speak of it.
 
-    As it is; escaped, where a pattern would be expanded; and of what it writes before it moves
-    that into the place of a file that exists.
+    As it is; escaped, where a pattern would be expanded; of what it writes before it moves that
+    into the place of a file that exists; and of the log for which it looks beside a database.
     """
     there = path.resolve()
-    return (str(there), escape(str(there)), str(there.with_name(f"tmp_{there.name}")))
+    beside = (there.with_name(f"tmp_{there.name}"), there.with_name(f"{there.name}.wal"))
+    return (str(there), escape(str(there)), *map(str, beside))
 
 
 def _refuse_no_file(path: Path) -> None:

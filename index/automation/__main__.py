@@ -77,6 +77,25 @@ def publish(folder: Path, listed: Path | None, accept: bool) -> int:
     return 1 if done.verdict is Verdict.REFUSED else 0
 
 
+@automation.command("compile")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--triton", "release", required=True)
+@click.option("--targets", required=True, help="Parted by commas.")
+@click.option("--minutes", type=click.FloatRange(min=0), default=75.0, show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True)
+def compile_due(out: Path, release: str, targets: str, minutes: float, jobs: int) -> None:
+    """Compile the kernels of the published index that are due, and write what came of it to OUT.
+
+    The newest go first, then the most copied; what does not fit into the minutes is left.
+    """
+    from index.automation.actions import read_job
+    from index.automation.compiling import compile_slice
+
+    job = read_job(os.environ)
+    wanted = targets.split(",")
+    job.summarise(compile_slice(job, out, release, wanted, minutes=minutes, at_once=jobs))
+
+
 @automation.command()
 @click.argument("workflows", nargs=-1, required=True)
 def heartbeat(workflows: tuple[str, ...]) -> None:

@@ -28,13 +28,16 @@ _COLUMNS = {
 
 
 def read_compilations(path: Path) -> list[CompileResult]:
-    """Return the results of a file that `compile --format json` printed.
+    """Return the results of a file that `compile --format json` printed, or of all in a folder.
 
     Raises:
         CompileError: it cannot be read, or holds something else.
     """
     hint = "name a file of `compile --format json`"
     try:
+        if path.is_dir():
+            found = sorted(path.rglob("*.json"))
+            return [result for file in found for result in read_compilations(file)]
         if not path.is_file():
             raise CompileError(f"{path}: no file; {hint}")
         if path.stat().st_size > MAX_BYTES:

@@ -15,6 +15,9 @@ from tests.workflows.runner import Ran, run_job
 
 RESULTS = ROOT / "verified_kernels" / "results" / "h200.json"
 
+COMPILED = """[{"id": "acme/a:softmax.py::softmax_kernel", "triton": "3.9.0",
+    "target": "cuda:90", "outcome": "compiled", "source_sha": "a"}]"""
+
 # A shell that expanded any of these would make the file `pwned` in its folder.
 EXPANSIONS = (
     "$(touch pwned)",
@@ -70,27 +73,32 @@ def assert_went_well(ran: list[Ran]) -> None:
 
 def test_the_crawl_workflow_crawls_on_and_publishes(jobs: Jobs) -> None:
     jobs.own.workflows["gpu.yml"] = [HostedRun(id=4711)]
+    jobs.own.workflows["compile.yml"] = [HostedRun(id=4712)]
     jobs.hosted("acme/a").push({"new.py": kernel_file("new")})
     # What the step before fetches: the artifact of a run on the GPU.
     artifact = jobs.work / "build" / "verification" / "verification.json"
     artifact.parent.mkdir(parents=True)
     artifact.write_bytes(RESULTS.read_bytes())
+    compiled = jobs.work / "build" / "compiled" / "compiled-3.9.0" / "compiled.json"
+    compiled.parent.mkdir(parents=True)
+    compiled.write_text(COMPILED)
     ran = run_job(jobs, "crawl.yml", "crawl")
     assert_went_well(ran)
+    assert any("1 kernels were compiled" in one.err for one in ran)
     assert any("0 failed" in one.err for one in ran if "verify import" in one.step.run)
     # An artifact goes where the next job looks for it.
     (jobs.work / "build" / "crawl" / "index.duckdb").stat()
-    assert (jobs.work / "output").read_text() == "run-id=4711\n"
+    assert (jobs.work / "output").read_text() == "run-id=4711\nrun-id=4712\n"
     assert_went_well(run_job(jobs, "crawl.yml", "publish"))
     assert "acme/a:new.py::new" in jobs.live()
     assert SECRET not in "".join(one.out + one.err for one in ran)
 
 
 def test_the_heartbeat_keeps_every_schedule_on(jobs: Jobs) -> None:
-    for workflow in ("crawl.yml", "wishes.yml", "gpu.yml"):
+    for workflow in ("crawl.yml", "wishes.yml", "gpu.yml", "compile.yml"):
         jobs.own.workflows[workflow] = []
     assert_went_well(run_job(jobs, "crawl.yml", "heartbeat"))
-    assert jobs.own.enabled == ["crawl.yml", "wishes.yml", "gpu.yml"]
+    assert jobs.own.enabled == ["crawl.yml", "wishes.yml", "gpu.yml", "compile.yml"]
 
 
 def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(
