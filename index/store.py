@@ -59,6 +59,7 @@ from index.tables.operations import (
 from index.tables.renames import name_of_id, rename_repo, stored_name
 from index.tables.search_tables import mark_search_stale, refresh_search
 from index.tables.staging import Staging, clean_text
+from index.tables.standing import fill_standing
 from index.tables.verifications import mark_verified, save_verifications
 from index.tables.wish_rows import known_wishes, save_reply, save_wishes
 from verified_kernels.records import Record
@@ -301,6 +302,7 @@ class Store:
             mark_verified(con, self._staging)
             mark_compiled(con)
             refresh_copies(con, self._staging)
+            fill_standing(con, self._staging)
             refresh_search(con, self._staging)
 
     def _fetch(self, query: str, **values: object) -> list[tuple[Any, ...]]:

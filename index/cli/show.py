@@ -11,6 +11,8 @@ from index.cli.group import Settings
 from index.cli.options import format_option
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from index.queries.lookup import Lookup
     from index.table import Table
 
@@ -35,7 +37,9 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     with open_index(index_to_read(settings.db, note)) as con:
         found = find_kernel(con, id)
         kernel = None if found.id is None else show_kernel(con, found.id, source=source)
-        reasons = () if found.id is None else fetch_reasons(con, found.id)
+        reasons = (
+            () if found.id is None else (*fetch_reasons(con, found.id), *_standing(con, found.id))
+        )
     if kernel is None and not found.is_ambiguous:
         shown = _show_operation(settings, id, style)
         if shown is not None:
@@ -53,6 +57,14 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
             f"{record['permalink']}, or get it with `triton-index crawl {record['repo']}`"
         )
     return 1 if is_without_code else 0
+
+
+def _standing(con: DuckDBPyConnection, kernel: str) -> tuple[str, ...]:
+    """Return what speaks for or against a kernel, one line each."""
+    from index.tables.standing import fetch_standing
+
+    reasons = fetch_standing(con, kernel)
+    return tuple(f"standing {reason.worth:+.2f}: {reason.text}" for reason in reasons)
 
 
 def _write(text: str, out: TextIO) -> None:

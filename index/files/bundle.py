@@ -25,6 +25,7 @@ from index.tables.hardware import fill_hardware
 from index.tables.operations import list_operations
 from index.tables.search_tables import mark_search_stale, refresh_search
 from index.tables.staging import Staging
+from index.tables.standing import fill_standing
 
 KERNELS = "kernels.parquet"
 REPOS = "repos.parquet"
@@ -41,7 +42,7 @@ EVIDENCE = (OPERATIONS, COMPILATIONS, COMPILED_SOURCES)
 # What others wrote, and what only their text could be worked out from again.
 _TEXT = frozenset({"summary", "docstring", "source", "uses", "needs"})
 # Worked out again from the evidence.
-_DERIVED = frozenset({"compiled", "operations"})
+_DERIVED = frozenset({"compiled", "operations", "standing"})
 # What others wrote, and what the next crawl would take for having read it all before.
 _OF_THE_CRAWL = frozenset(
     {
@@ -156,6 +157,7 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
     fill_hardware(con, staging)
     mark_compiled(con)
     list_operations(con)
+    fill_standing(con, staging)
     mark_search_stale(con)
     refresh_search(con, staging)
     con.commit()

@@ -56,6 +56,8 @@ KERNEL_FIELDS = {
     "removed_at": "when it was found gone, else null",
     "verified": "null, or the result of verification with GPU and versions",
     "compiled": "list of `{triton, target, outcome}`: what compiling it without a GPU gave",
+    "standing": "0 to 1: what tells a kernel that others trust from an exercise; `show` has "
+    "the reasons",
 }
 """What each field means, in the order of the view's columns and of the JSON's keys."""
 

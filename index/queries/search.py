@@ -35,7 +35,7 @@ BESIDE_SHARE = 0.1
 # What it is worth to have the words of another name of an op, where it has several.
 OTHER_NAME_SHARE = 0.8
 # What it is worth to have exactly the name, or else to compute exactly the op, that is asked for.
-EXACT_NAME = 1.6
+EXACT_NAME = 1.3
 EXACT_OP = 1.3
 # What a kernel is worth beside one that differs from it in nothing else.
 DEVICE_FUNCTION_SHARE = 0.7
@@ -45,6 +45,8 @@ TEST_SHARE = 0.5
 GENERATED_SHARE = 0.7
 # Of a fork or a collection of copies: what is found there is mostly found elsewhere.
 COPIER_SHARE = 0.7
+# What a kernel of no standing is worth beside one of the highest.
+STANDING_FLOOR = 0.65
 # For a backend that was not asked for. Where none was, that is any but the commonest.
 FOREIGN_SHARE = 0.3
 COMMON_BACKEND = "nvidia"
@@ -59,10 +61,12 @@ OPERATION_SHARE = 0.9
 MOST_LIFTED = 2
 
 
-# Among so many that are seen first there are so many of one source, if others answer; so many are
-# looked at to find others.
-SEEN_FIRST = 10
-OF_ONE_SOURCE = 3
+# Among the first three there is one of a source, among the first five two, among the first ten
+# three, where others answer nearly as well, which is with this share of the score; of more than
+# three others are put before whatever they score. So many are looked at to find them.
+OF_ONE_SOURCE = ((3, 1), (5, 2), (10, 3))
+SEEN_FIRST, MOST_OF_ONE_SOURCE = OF_ONE_SOURCE[-1]
+NEARLY = 0.85
 LOOKED_AT = 100
 _SOURCE = re.compile(r"(?:pypi:)?[^:]*")
 
@@ -146,23 +150,40 @@ def search(
         if len(rows) >= enough:
             break
     unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
-    ids = [id for (id,) in rows]
-    mixed = _mixed(ids)[:limit] if is_mixed else ids
-    return Found(ids=tuple(mixed), unknown=unknown, read_as=wording.read_as)
+    ids = (_mixed(rows) if is_mixed else [id for id, _ in rows])[:limit]
+    return Found(ids=tuple(ids), unknown=unknown, read_as=wording.read_as)
 
 
-def _mixed(ids: Sequence[str]) -> list[str]:
-    """Return the ids with at most three of one source among the first ten, where others answer."""
+def _mixed(rows: Sequence[tuple[str, float]]) -> list[str]:
+    """Return the ids of rows (id, score), the best first, with few of one source at the head.
+
+    What waits for others of its source to be seen fewer gives way to what answers nearly as well;
+    the last of the limits holds wherever anything else answers.
+    """
+    waiting = list(rows)
     first: list[str] = []
-    later: list[str] = []
     taken: Counter[str] = Counter()
-    for n, id in enumerate(ids):
-        if len(first) == SEEN_FIRST:
-            return [*first, *later, *ids[n:]]
-        source = _SOURCE.match(id)
-        taken[source[0] if source else id] += 1
-        (first if taken[source[0] if source else id] <= OF_ONE_SOURCE else later).append(id)
-    return [*first, *later]
+    while waiting and len(first) < SEEN_FIRST:
+        most = next(most for place, most in OF_ONE_SOURCE if len(first) < place)
+        best = waiting[0][1]
+        chosen = next(
+            (
+                n
+                for n, (id, score) in enumerate(waiting)
+                if taken[_source(id)] < most
+                and (score >= NEARLY * best or taken[_source(waiting[0][0])] >= MOST_OF_ONE_SOURCE)
+            ),
+            0,
+        )
+        id, _ = waiting.pop(chosen)
+        taken[_source(id)] += 1
+        first.append(id)
+    return [*first, *(id for id, _ in waiting)]
+
+
+def _source(id: str) -> str:
+    found = _SOURCE.match(id)
+    return found[0] if found else id
 
 
 def _bindings(wording: Wording) -> dict[str, object]:
@@ -192,6 +213,7 @@ def _bindings(wording: Wording) -> dict[str, object]:
         "unknown_role_share": UNKNOWN_ROLE_SHARE,
         # Who does not say which pass wants to see the forward one first.
         "backward_share": 1.0 if BACKWARD in terms else BACKWARD_SHARE,
+        "standing_floor": STANDING_FLOOR,
         "test_share": TEST_SHARE,
         "generated_share": GENERATED_SHARE,
         "copier_share": COPIER_SHARE,
@@ -214,7 +236,7 @@ def _share(concept: Concept) -> float:
 
 
 _ORDERS = {
-    Sort.RELEVANCE: "score DESC, k.stars DESC NULLS LAST, k.id",
+    Sort.RELEVANCE: "score DESC, k.standing DESC, k.stars DESC NULLS LAST, k.id",
     Sort.STARS: "k.stars DESC NULLS LAST, score DESC, k.id",
     Sort.RECENT: "k.first_seen DESC, score DESC, k.stars DESC NULLS LAST, k.id",
     Sort.NAME: "lower(k.name), k.name, k.stars DESC NULLS LAST, k.id",
@@ -224,14 +246,14 @@ _ONE_OF_EACH_GROUP = """
 QUALIFY row_number() OVER (
     PARTITION BY coalesce(k.clone_group, k.id)
     ORDER BY score * CASE WHEN k.id = k.origin THEN 1 / $origin_share ELSE 1 END DESC,
-        k.id = k.origin DESC, k.stars DESC NULLS LAST, k.id
+        k.id = k.origin DESC, k.standing DESC, k.stars DESC NULLS LAST, k.id
 ) = 1
 """
 
-# Of the kernels of one operation the one that answers best stands for all.
+# Of the kernels of one operation, or of one launcher, the one that answers best stands for all.
 _ONE_FOR_EACH_OPERATION = """
 AND row_number() OVER (
-    PARTITION BY coalesce(k.operations[1], k.id) ORDER BY score DESC, k.id
+    PARTITION BY coalesce(k.operations[1], k.repo || k.launchers[1], k.id) ORDER BY score DESC, k.id
 ) = 1
 """
 
@@ -282,7 +304,8 @@ WITH wanted AS (
 
 # What a kernel is worth beside others that answer as well.
 _WORTH = """
-    CASE role WHEN 'device_function' THEN $device_function_share
+    ($standing_floor + (1 - $standing_floor) * standing)
+    * CASE role WHEN 'device_function' THEN $device_function_share
         WHEN 'unknown' THEN $unknown_role_share ELSE 1 END
     * CASE WHEN is_test THEN $test_share ELSE 1 END
     * CASE WHEN is_generated THEN $generated_share ELSE 1 END
@@ -292,20 +315,21 @@ _WORTH = """
 """
 
 _OWN_WORDS = f"""
-SELECT k.id FROM (
+SELECT k.id, score FROM (
     SELECT kernels.*, matched, score * {_WORTH} AS score FROM found JOIN kernels USING (id)
 ) AS k
 """
 
 _OPERATIONS_WORDS = f"""
-SELECT k.id FROM (
+SELECT k.id, score FROM (
     SELECT kernels.*, matched, score * {_WORTH} AS score
     FROM (
         SELECT id, max(score) AS score, max(matched) AS matched
         FROM (
             FROM found SELECT id, score, matched
             UNION ALL
-            SELECT unnest(forward[:{MOST_LIFTED}]), $operation_share * score, matched
+            SELECT unnest(forward[:{MOST_LIFTED}]),
+                $operation_share * least(1, {MOST_LIFTED} / len(forward)) * score, matched
             FROM found JOIN operations USING (id)
         ) GROUP BY id
     ) JOIN kernels USING (id)
@@ -313,7 +337,7 @@ SELECT k.id FROM (
 """
 
 _SCORED_OPERATIONS = f"""
-SELECT k.operation FROM (
+SELECT k.operation, score FROM (
     SELECT kernels.*, o.operation, matched, score * {_WORTH} AS score
     FROM (
         SELECT operations.id AS operation, score, matched, unnest(forward) AS id

@@ -23,7 +23,7 @@ PROMISED = """
     summary docstring params autotune heuristics decorators tl_calls features dtypes ops tags
     hardware triton_min triton_max triton_declared license authors stars is_test is_generated
     launchers operations usage backward forward clone_group n_copies origin first_seen last_seen
-    removed_at verified compiled
+    removed_at verified compiled standing
 """.split()  # fmt: skip
 
 TABLES = {
@@ -82,7 +82,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     assert view == PROMISED == list(KERNEL_COLUMNS)
     # The stars are the repository's; what only the scanner needs stands behind, and what came
     # later to the table.
-    later = ("stars", "hardware", "compiled", "operations")
+    later = ("stars", "hardware", "compiled", "operations", "standing")
     assert table == [c for c in PROMISED if c not in later] + [
         "reasons",
         "calls",
@@ -93,6 +93,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
         "hardware",
         "compiled",
         "operations",
+        "standing",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 
@@ -111,7 +112,7 @@ def test_what_nothing_fills_yet_is_null_or_empty(db: Path) -> None:
     save(db, crawled(kernel()))
     with duckdb.connect(db, read_only=True) as con:
         (record,) = con.execute("SELECT * FROM kernels").fetchall()
-    worked_out = {*(f.name for f in fields(Enrichment)), "n_copies"}
+    worked_out = {*(f.name for f in fields(Enrichment)), "n_copies", "standing"}
     known = {*RECORD_FIELDS, *worked_out, "first_seen", "last_seen"}
     unfilled = {k: v for k, v in zip(PROMISED, record, strict=True) if k not in known}
     assert set(map(str, unfilled.values())) == {"None", "[]"}
