@@ -24,7 +24,7 @@ from crawler.enrich.requirement import nearest_requirement, read_requirements
 from crawler.enrich.versions import VersionRange, version_ranges
 from crawler.models import Document, DocumentKind, KernelRecord
 
-RULES_VERSION = "5"
+RULES_VERSION = "6"
 """Raise it whenever an enrichment would say something else of the same kernel."""
 
 _VOCABULARIES = (

@@ -91,6 +91,24 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     aside: tuple[str, ...]
     signatures: tuple[_Signature, ...]
     ops: dict[str, dict[str, _Entry]]
+    other_names: dict[str, tuple[str, ...]] = {}
+
+
+_BLAS = "blas"
+_TYPES = ("s", "d", "c", "z", "h", "bf", "cs", "zd")
+"""The letters with which BLAS tells types apart: real and complex, single, double and half."""
+_ROUTINES = {
+    "matmul": ("gemm", "gemmex"),
+    "gemv": ("gemv",),
+    "batched_matmul": ("gemmbatched", "gemmstridedbatched"),
+    "gram_matrix": ("syrk", "herk"),
+    "solve_triangular": ("trsm",),
+    "outer": ("ger", "geru", "gerc"),
+    "dot_product": ("dot", "dotu", "dotc"),
+    "vector_norm": ("nrm2",),
+    "sparse_matmul": ("spmm", "sddmm"),
+}
+"""Routines of BLAS that ops of PyTorch stand for."""
 
 
 @cache
@@ -112,8 +130,10 @@ def parse_op_vocabulary(data: Mapping[str, Any]) -> OpVocabulary:
         for name, entry in entries.items():
             if name in ops:
                 raise ValueError(f"the op {name} is in the vocabulary twice")
-            ops[name] = _op(name, category, entry)
+            ops[name] = _op(name, category, entry, file.other_names.get(name, ()))
     _check_names(ops, file.signatures)
+    if strangers := sorted(file.other_names.keys() - ops.keys()):
+        raise ValueError(f"other names are given to {strangers[0]}, which is no op")
     refinements: dict[str, list[tuple[str, frozenset[str]]]] = {}
     for op in ops.values():
         for base, words in op.when:
@@ -132,12 +152,12 @@ def parse_op_vocabulary(data: Mapping[str, Any]) -> OpVocabulary:
     )
 
 
-def _op(name: str, category: str, entry: _Entry) -> Op:
+def _op(name: str, category: str, entry: _Entry, other_names: tuple[str, ...]) -> Op:
     return Op(
         name=name,
         category=category,
         tags=tuple(dict.fromkeys((category, *entry.tags))),
-        aliases=entry.aliases,
+        aliases=tuple(dict.fromkeys((*entry.aliases, *other_names))),
         aten=tuple(f"aten::{aten}" for aten in entry.aten),
         implies=entry.implies,
         hides=entry.hides,
@@ -160,10 +180,18 @@ def _check_names(ops: Mapping[str, Op], signatures: tuple[_Signature, ...]) -> N
 def _book(ops: Mapping[str, Op], file: _File) -> PhraseBook:
     book = PhraseBook(frozenset(file.noise), frozenset(file.aside))
     plain, companions = {*file.plain, *file.companions}, frozenset(file.companions)
+    taken: set[str] = set()
     for op in ops.values():
         for text in (op.name, *op.other_names):
             words = text.replace("_", " ")
+            taken.add(words)
             book.add(Phrase(op.name, words, words in plain, words in companions))
+    for op in ops.values():
+        routines = [op.name, *op.aliases] if op.category == _BLAS else _ROUTINES.get(op.name, ())
+        for routine in routines:
+            for name in (f"{letter}{routine}" for letter in _TYPES if " " not in routine):
+                if name not in taken:
+                    book.add(Phrase(op.name, name))
     return book
 
 

@@ -84,7 +84,7 @@ def ops_of(kernel: KernelRecord, *, use_path: bool = True) -> tuple[OpEvidence, 
     vocabulary = op_vocabulary()
     case = _Case()
     own = _read(kernel.name)
-    if own.aside:
+    if own.aside and not (own.strong and _computes(kernel)):
         return ()
     for phrases, weight in ((own.strong, NAME), (own.plain, NAME_PLAIN)):
         for phrase in phrases:
@@ -95,6 +95,8 @@ def ops_of(kernel: KernelRecord, *, use_path: bool = True) -> tuple[OpEvidence, 
         _hear_context(case, kernel, own, launchers, paths)
         if not case.reasons:
             _look_inside(case, kernel, vocabulary)
+    elif own.silent and _computes(kernel):
+        _hear_file(case, kernel, paths)
     _imply(case, vocabulary)
     _refine(case, kernel, vocabulary, (*launchers, *paths))
     _imply(case, vocabulary)
@@ -212,6 +214,24 @@ def _hear_context(
                 if phrase.meaning in heard and weight:
                     reason = f"its {context.place} {context.name} says {phrase.text!r}"
                     case.say(phrase.meaning, weight, reason)
+
+
+def _hear_file(case: _Case, kernel: KernelRecord, paths: tuple[_Context, ...]) -> None:
+    """Add the one op that the file of a device function without a telling name speaks of."""
+    ops = {op for op in _meanings(paths, strong=True) if _may_compute(kernel, op)}
+    if len(ops) != 1 or ops & op_vocabulary().general:
+        return
+    for context in paths:
+        for phrase in context.reading.strong:
+            if phrase.meaning in ops and context.strong:
+                reason = f"its {context.place} {context.name} says {phrase.text!r}"
+                case.say(phrase.meaning, context.strong, reason)
+
+
+def _computes(kernel: KernelRecord) -> bool:
+    """Tell whether a kernel multiplies tiles, or exponentiates and sums: more than indices."""
+    calls = {call.rpartition(".")[2] for call in kernel.tl_calls}
+    return "dot" in calls or (bool(calls & {"exp", "exp2"}) and bool(calls & {"sum", "max"}))
 
 
 def _of_one_mind(ops: set[str], agreed: set[str], own: Reading) -> set[str]:

@@ -124,10 +124,37 @@ def test_a_kernel_named_by_its_surroundings_must_be_able_to_compute_the_op() -> 
     assert names(bare("_zap", launchers=launchers, tl_calls=["tl.dot"])) == {"matmul"}
 
 
-def test_a_device_function_is_known_by_its_name_alone() -> None:
-    inner = bare("_inner", path="ops/swiglu.py", role=Role.DEVICE_FUNCTION)
+def test_a_device_function_is_known_by_its_name_or_its_file_where_it_computes() -> None:
+    inner = bare("_inner", path="ops/flash_attention.py", role=Role.DEVICE_FUNCTION)
     assert ops_of(inner) == ()
+    product = bare(
+        "_inner",
+        path="ops/flash_attention.py",
+        role=Role.DEVICE_FUNCTION,
+        tl_calls=["tl.dot", "tl.exp"],
+    )
+    assert names(product) == {"attention"}
     assert names(bare("tanh", role=Role.DEVICE_FUNCTION)) == {"tanh"}
+
+
+def test_a_kernel_that_prepares_something_has_no_op_unless_it_computes() -> None:
+    assert ops_of(bare("attention_metadata_kernel", tl_calls=["tl.load"])) == ()
+    assert names(bare("matmul_ogs_offsets_kernel", tl_calls=["tl.dot"])) == {"matmul"}
+
+
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        ("ztrmm_kernel", "trmm"),
+        ("bfgemm_kernel", "matmul"),
+        ("strsv_lower_kernel", "trsv"),
+        ("cspmv_kernel", "spmv"),
+        ("sdot_kernel", "dot_product"),
+        ("cher2k_kernel", "syr2k"),
+    ],
+)
+def test_routines_of_blas_are_known_with_the_letter_of_their_type(name: str, op: str) -> None:
+    assert op in names(bare(name))
 
 
 def test_parameters_and_calls_tell_where_all_names_are_silent() -> None:
