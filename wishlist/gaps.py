@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from crawler.models import Role
 from wishlist.asking import most_specific, stems
@@ -31,6 +32,18 @@ HALF_ASKED = 5
 NOT_PERMISSIVE, NOT_PRESENT, NOT_VERIFIED = 0.5, 0.5, 0.97
 MOST_BEST = 3
 _OTHER_FUNCTIONS = frozenset({"aa", "exact"})
+
+
+class GapKind(StrEnum):
+    """What a gap lacks, told of its worse direction by the worthiest kernel that there is."""
+
+    NOTHING = "nothing exists"
+    NO_FORWARD = "no forward"
+    NO_BACKWARD = "no backward"
+    NOT_PERMISSIVE = "none permissive"
+    NOT_PRESENT = "none current"
+    NEITHER = "none permissive and current"
+    NOT_VERIFIED = "not verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +220,23 @@ def _worth(kernel: Candidate) -> float:
     worth = 1.0 if is_permissive(kernel.license) else NOT_PERMISSIVE
     worth *= 1.0 if kernel.triton_max is None else NOT_PRESENT
     return worth if kernel.is_verified else worth * NOT_VERIFIED
+
+
+def kind_of(gap: Gap) -> GapKind:
+    """Return what kind of gap it is.
+
+    Kernels that are permissive and others that are current make no kernel that is both.
+    """
+    supply = gap.supply[gap.direction]
+    if not supply.kernels:
+        if not any(each.kernels for each in gap.supply.values()):
+            return GapKind.NOTHING
+        return GapKind.NO_FORWARD if gap.direction is Pass.FORWARD else GapKind.NO_BACKWARD
+    if 1 - supply.absence > NOT_PERMISSIVE:
+        return GapKind.NOT_VERIFIED
+    if bool(supply.permissive) == bool(supply.present):
+        return GapKind.NEITHER
+    return GapKind.NOT_PRESENT if supply.permissive else GapKind.NOT_PERMISSIVE
 
 
 def missing(gap: Gap) -> tuple[str, ...]:

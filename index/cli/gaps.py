@@ -7,20 +7,22 @@ import click
 from index.cli.group import Settings
 from index.cli.options import format_option, limit_option
 
-SHOWN = ("operator", "score", "missing", "architectures", "people", "first_task")
+SHOWN = ("kind", "operator", "score", "architectures", "people", "first_task")
 
 
 @click.command()
+@click.option("--unverified", is_flag=True, help="Those too that lack nothing but verification.")
 @limit_option(default=30)
 @format_option
 @click.pass_obj
-def command(settings: Settings, limit: int | None, style: str) -> None:
+def command(settings: Settings, unverified: bool, limit: int | None, style: str) -> None:
     """List the operators that people need and no indexed kernel serves.
 
     The greatest gap comes first: need (wishes with their votes, and in how many model
-    architectures the operator occurs) times absence (no kernel, no backward, no permissive
-    licence, none for the present Triton, none verified). Operators for which nobody writes a
-    kernel by hand are left out.
+    architectures the operator occurs) times absence. The kind says what is absent: nothing exists,
+    no backward, none permissive (by its licence), none current (for the present Triton), or not
+    verified, which is shown on request. Operators for which nobody writes a kernel by hand are
+    left out.
     """
     from index.cli.output import note, print_table
     from index.database import open_index
@@ -29,4 +31,5 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
     from index.queries.wishes import load_wishes
 
     with open_index(index_to_read(settings.db, note)) as con:
-        print_table(list_gaps(con, load_wishes(con)).first(limit), style, columns=SHOWN)
+        gaps = list_gaps(con, load_wishes(con), unverified=unverified)
+    print_table(gaps.first(limit), style, columns=SHOWN)

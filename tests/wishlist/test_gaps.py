@@ -11,7 +11,15 @@ from tests.wishlist.kernels import candidate
 from tests.wishlist.samples import wish
 from wishlist.candidates import Candidate
 from wishlist.census import Census, Occurrence, model_census
-from wishlist.gaps import FEWEST_ARCHITECTURES, HALF_ASKED, Gap, first_task, missing, rank_gaps
+from wishlist.gaps import (
+    FEWEST_ARCHITECTURES,
+    HALF_ASKED,
+    Gap,
+    first_task,
+    kind_of,
+    missing,
+    rank_gaps,
+)
 from wishlist.models import Pass, Wish, WishStatus
 
 
@@ -47,6 +55,29 @@ def test_a_forward_kernel_leaves_the_backward_pass_missing() -> None:
     assert gap.direction is Pass.BACKWARD
     assert missing(gap)[0] == "no backward"
     assert first_task(gap).startswith("write _softmax_backward_data beside acme/kernels:ops.py::")
+
+
+OF_EACH_KIND: dict[str, tuple[dict[str, Any], ...]] = {
+    "nothing exists": (),
+    "no backward": ({},),
+    "no forward": ({"direction": Pass.BACKWARD},),
+    "none permissive": ({"has_partner": True, "license": "GPL-3.0-only"},),
+    "none current": ({"has_partner": True, "triton_max": "3.1.0"},),
+    "none permissive and current": (
+        {"has_partner": True, "license": None},
+        {"has_partner": True, "triton_max": "3.1.0"},
+    ),
+    "not verified": ({"has_partner": True},),
+}
+
+
+@pytest.mark.parametrize("kind", OF_EACH_KIND)
+def test_a_gap_says_what_kind_it_is(kind: str) -> None:
+    kernels = [
+        candidate(f"softmax_kernel_{n}", "softmax", **facts)
+        for n, facts in enumerate(OF_EACH_KIND[kind])
+    ]
+    assert kind_of(gaps(*kernels, called=SOFTMAX)["softmax"]) == kind
 
 
 def test_verified_kernels_for_both_directions_leave_no_gap() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from index.cli import main
@@ -35,7 +36,7 @@ def test_a_kernel_and_its_backward_shrink_the_gap(
     db: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(db, crawled(kernel("matmul_kernel", path="matmul.py")))
-    before = {row["operator"]: row for row in gaps_json(db, capsys)}
+    before = {row["operator"]: row for row in gaps_json(db, capsys, "--unverified")}
     save(
         db,
         crawled(
@@ -44,7 +45,7 @@ def test_a_kernel_and_its_backward_shrink_the_gap(
             kernel("layer_norm_bwd_kernel", path="norm.py"),
         ),
     )
-    after = {row["operator"]: row for row in gaps_json(db, capsys)}
+    after = {row["operator"]: row for row in gaps_json(db, capsys, "--unverified")}
     assert before["layer_norm"]["forward"] == before["layer_norm"]["backward"] == 0
     # They are known to be a pair, so each stands for both directions.
     assert after["layer_norm"]["forward"] == after["layer_norm"]["backward"] == 2
@@ -65,5 +66,24 @@ def test_people_see_the_gaps_as_a_table(db: Path, capsys: pytest.CaptureFixture[
     save(db, crawled())
     assert main(["--db", str(db), "gaps", "--limit", "1"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["operator", "score", "missing"]
-    assert "no kernel" in row
+    assert head.split()[:3] == ["kind", "operator", "score"]
+    assert row.startswith("nothing exists")
+
+
+def test_gaps_that_lack_nothing_but_verification_are_shown_on_request(
+    db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = (
+        kernel("layer_norm_fwd_kernel", path="norm.py"),
+        kernel("layer_norm_bwd_kernel", path="norm.py"),
+    )
+    save(db, crawled(*pair))
+    with duckdb.connect(db) as con:
+        con.execute("UPDATE kernel_rows SET license = 'MIT'")
+    shown = {row["operator"]: row["kind"] for row in gaps_json(db, capsys, "--limit", "0")}
+    assert "layer_norm" not in shown
+    assert "not verified" not in shown.values()
+    every = gaps_json(db, capsys, "--limit", "0", "--unverified")
+    kinds = {row["operator"]: row["kind"] for row in every}
+    assert kinds["layer_norm"] == "not verified"
+    assert kinds["matmul"] == "nothing exists"
