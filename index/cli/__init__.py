@@ -71,7 +71,7 @@ def run_command(
 
 
 def _usage(error: click.ClickException, program: str) -> str:
-    text = error.format_message().rstrip(".")
+    text = error.format_message().rstrip(".?")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else program
     return f"{text}; see `{command} --help`"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+
+# How alike (0 to 1) a command must be to be offered for a word that is none.
+NEAR_ENOUGH = 0.6
 
 # Name -> first line of help; the module of that name in this package holds `command`.
 COMMANDS = {
@@ -56,6 +60,16 @@ class LateGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help."""
         return list(self._late)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names; of a slip, say what was likely meant."""
+        name = args[0]
+        near = [] if name in self._late else get_close_matches(name, self._late, 2, NEAR_ENOUGH)
+        if near and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}; did you mean {' or '.join(near)}?")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command, None if there is none of that name."""

@@ -26,7 +26,8 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
     """Show all that is known of one kernel, or of one operation and the kernels it runs.
 
     ID may be the end of one (path::name, or the name), if only one kernel ends so, or all that do
-    are copies of one of them. As JSON it is one object. Exits with 1 if there is no such kernel.
+    are copies of one of them, or the address of its lines on GitHub, at any commit. As JSON it is
+    one object. Exits with 1 if there is no such kernel.
     """
     from index.cli.output import note
     from index.database import open_index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -12,7 +12,7 @@ import duckdb
 
 from crawler.enrich.hardware import backend_names
 from crawler.enrich.license_class import CLASS_WORDS
-from index.queries.filters import Filters
+from index.queries.filters import Filters, known_releases
 
 MOST_OFFERED = 3
 
@@ -68,7 +68,22 @@ def read_filters(
             for value, spelled in found
             if spelled is None
         )
-    return replace(filters, **read), tuple(unknown)
+    return replace(filters, **read), (*unknown, *_unknown_release(con, filters.triton))
+
+
+def _unknown_release(con: duckdb.DuckDBPyConnection, wanted: str | None) -> Iterator[UnknownValue]:
+    """Yield the release that is asked for if it is newer than all that are known."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        release = Version(wanted or "0")
+    except InvalidVersion:  # said where it is used
+        return
+    known = known_releases(con)
+    if wanted is not None and release > Version(known[-1]):
+        by_name = [text.removesuffix(".0") for text in reversed(known)]
+        near = get_close_matches(wanted, by_name, 1) or by_name[:1]
+        yield UnknownValue(kind="Triton release", value=wanted, near=tuple(near))
 
 
 def _by_spelling(values: Iterable[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from crawler.enrich.api_table import load_table
 from crawler.enrich.hardware import backend_names
 from crawler.enrich.license_class import CLASS_WORDS, is_in_class
 from index.errors import QueryError
@@ -96,10 +97,20 @@ def _triton_bounds(con: duckdb.DuckDBPyConnection, wanted: str) -> tuple[list[st
         release = Version(wanted)
     except InvalidVersion as error:
         raise QueryError(f"--triton {wanted}: not a version; give one like 3.4") from error
-    oldest = con.execute("SELECT DISTINCT triton_min FROM kernels WHERE triton_min IS NOT NULL")
-    within = [text for (text,) in oldest.fetchall() if Version(text) <= release]
+    known = known_releases(con)
+    # What a release that nobody knows will have cannot be told.
+    within = [text for text in known if Version(text) <= release <= Version(known[-1])]
     newest = con.execute("SELECT DISTINCT triton_max FROM kernels WHERE triton_max IS NOT NULL")
     return within, [text for (text,) in newest.fetchall() if Version(text) >= release]
+
+
+def known_releases(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return the releases of Triton that the program or the index knows, the oldest first."""
+    from packaging.version import Version
+
+    needed = con.execute("SELECT DISTINCT triton_min FROM kernels WHERE triton_min IS NOT NULL")
+    known = {*load_table().releases, *(text for (text,) in needed.fetchall())}
+    return tuple(sorted(known, key=Version))
 
 
 def _compiled_values(filters: Filters) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from index.queries.addresses import Address, find_at, read_address
 from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
 from index.table import Table
 
@@ -29,9 +30,12 @@ class Lookup:
 def find_kernel(con: duckdb.DuckDBPyConnection, wanted: str) -> Lookup:
     """Return the kernel that is meant by an id, the end of one, or a name that only one has.
 
-    Of several that are copies of each other, their original is meant. A live kernel goes before
-    removed ones. What nothing answers to gets the nearest ids.
+    So by a permalink, of whatever commit. Of several that are copies of each other, their original
+    is meant. A live kernel goes before removed ones. What nothing answers to gets the nearest ids.
     """
+    address = read_address(wanted)
+    if address is not None:
+        return _at(con, wanted, address)
     for condition in (
         "id = $wanted",
         "(ends_with(id, '::' || $wanted) OR ends_with(id, '/' || $wanted) "
@@ -46,6 +50,17 @@ def find_kernel(con: duckdb.DuckDBPyConnection, wanted: str) -> Lookup:
             if found:
                 return _told_apart(found)
     return Lookup(id=None, others=_nearest(con, wanted))
+
+
+def _at(con: duckdb.DuckDBPyConnection, wanted: str, address: Address) -> Lookup:
+    """Return the kernel at an address: the one whose own it is, else the one at those lines."""
+    exact = con.execute(
+        "SELECT id FROM kernels WHERE permalink = ? ORDER BY removed_at IS NOT NULL, id", [wanted]
+    ).fetchone()
+    found = (exact[0],) if exact else find_at(con, address)
+    if len(found) == 1:
+        return Lookup(id=found[0])
+    return Lookup(id=None, is_ambiguous=bool(found), others=found)
 
 
 def _told_apart(found: Sequence[tuple[str, str | None]]) -> Lookup:

@@ -271,7 +271,10 @@ def test_nothing_indexed_steers_the_terminal(library: Cli, words: list[str]) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["serch"], "No such command 'serch'"),
+        (["serch"], "No such command 'serch'; did you mean search"),
+        (["serach"], "did you mean search"),
+        (["wish", "lst"], "No such command 'lst'; did you mean list"),
+        (["zzz"], "No such command 'zzz'; see `triton-index --help`"),
         (["search", "--limit", "-1"], "--limit"),
         (["search", "--limit", "many"], "--limit"),
         (["search", "--role", "boss"], "--role"),

@@ -66,6 +66,19 @@ def test_sync_list_show(wish_cli: WishCli) -> None:
     assert record["notes"] == [{"field": "body", "reason": "it does not follow the form"}]
 
 
+def test_a_list_of_nothing_says_what_to_do(wish_cli: WishCli) -> None:
+    save(wish_cli.db, crawled(kernel()))
+    assert wish_cli("list") == 0
+    assert wish_cli.out == ""
+    assert wish_cli.err == (
+        "no wishes yet; `triton-index wish sync OWNER/NAME` fetches them from issues\n"
+    )
+    wish_cli.tracker.ask("softmax, please", None)
+    assert wish_cli("sync", REPO) == 0
+    assert wish_cli("list", "--op", "rope", "--status", "declined") == 0
+    assert wish_cli.err == "none of 1 wishes has status declined or op rope\n"
+
+
 def test_a_board_for_a_page(wish_cli: WishCli) -> None:
     wish_cli.tracker.ask("softmax @ada | <b> #7", rendered(operation="softmax"))
     assert wish_cli("sync", REPO) == 0

@@ -10,6 +10,8 @@ from index.cli.options import format_option, limit_option
 # What a person sees of each wish.
 SHOWN = ("number", "priority", "status", "votes", "answer", "ops", "title")
 
+_NOTHING = "no wishes yet; `triton-index wish sync OWNER/NAME` fetches them from issues"
+
 
 @click.command()
 @click.option(
@@ -49,5 +51,10 @@ def command(
         for wish in wishes
         if (not statuses or wish.status in statuses) and (not ops or {*ops} & {*wish.ops})
     ]
+    if not chosen:
+        asked = [*(f"status {status}" for status in statuses), *(f"op {op}" for op in ops)]
+        note(f"none of {len(wishes)} wishes has {' or '.join(asked)}" if wishes else _NOTHING)
+        if style == "table":
+            return
     shown = {"table": SHOWN, "md": BOARD}.get(style, RECORD)
     print_table(list_wishes(chosen[:limit], shown), style, columns=shown)

@@ -72,3 +72,15 @@ def test_a_search_says_which_filter_no_kernel_passes(
     out, err = capsys.readouterr()
     assert out == "[]\n"
     assert "no kernel has the op 'rmsnorms'; did you mean rms_norm?" in err.splitlines()[0]
+
+
+def test_a_release_newer_than_all_that_are_known_finds_nothing_and_says_so(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(library) as con:
+        con.execute("UPDATE kernel_rows SET triton_min = '3.0.0'")
+    assert main(["--db", str(library), "search", "norm", "--triton", "3.44"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "no kernel has the Triton release '3.44'; did you mean 3.4?\n"
+    assert main(["--db", str(library), "search", "norm", "--triton", "3.4"]) == 0
