@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ def start(crawls: Crawls, *words: str) -> subprocess.Popen[str]:
         text=True,
         env=environment,
         cwd=Path(__file__).parents[2],
+        # A job of a shell's background has it ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

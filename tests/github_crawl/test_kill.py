@@ -83,7 +83,7 @@ def kill_after(crawls: Crawls, requests: int, seconds: float) -> str:
     children = children_of(process.pid)
     process.send_signal(signal.SIGKILL)
     _, lines = process.communicate(timeout=60)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
         if time.monotonic() > deadline:
             for child in children:

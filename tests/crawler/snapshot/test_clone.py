@@ -244,7 +244,7 @@ def test_a_server_that_keeps_silent_is_left(server, open_it):
     started = time.monotonic()
     with pytest.raises(SnapshotError, match="was not done after 1 seconds"):
         open_it(limits=FetchLimits(seconds=0.6))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 55
 
 
 def test_a_server_that_stalls_is_left_by_git_itself(server, open_it):

@@ -425,14 +425,14 @@ def test_a_git_that_hangs_is_stopped(
     repo = make_repo({"a.py": "a"})
     fake = tmp_path / "bin" / "git"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.write_text("#!/bin/sh\nexec sleep 600\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     monkeypatch.setattr(git_command, "TIMEOUT_SECONDS", 0.2)
     begin = time.monotonic()
     with pytest.raises(SnapshotError, match="was silent for 0 seconds and was stopped"):
         open_git(repo, "o/n")
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 120
 
 
 def test_without_git_the_next_step_is_named(
