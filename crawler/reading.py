@@ -26,13 +26,13 @@ from crawler.models import (
 from crawler.pool import ScanPool, ScanTask
 from crawler.records import kernel_records, operation_records
 from crawler.scan import (
-    SCANNER_VERSION,
     FileFacts,
     is_aside,
     link_source,
     may_hold_kernels,
     offered_names,
     operation_names,
+    scan_version,
 )
 from crawler.scan.result import (
     Gated,
@@ -105,7 +105,7 @@ class _Reading:
         entries, beyond = sources[:MAX_FILES], sources[MAX_FILES:]
         keys = {scan_key(entry) for entry in entries}
         if not self.full:
-            cached = self.known.scans(sorted(keys), SCANNER_VERSION)
+            cached = self.known.scans(sorted(keys), scan_version())
             self.results = _decoded(cached)
         unknown = [entry for entry in entries if scan_key(entry) not in self.results]
         documents = [entry for entry in self.snapshot.entries() if is_document(entry)]

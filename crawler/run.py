@@ -22,7 +22,7 @@ from crawler.opening import Opener
 from crawler.pace import Pace
 from crawler.pool import ScanPool
 from crawler.reading import Progress, read_snapshot
-from crawler.scan import SCANNER_VERSION
+from crawler.scan import scan_version
 from crawler.sources import source_word
 from crawler.threads import LooseThreads
 
@@ -143,6 +143,6 @@ class _Crawler:
 def scanner_version(source: SourceRepo) -> str:
     """Return what, besides the commit, decides the records of a source: scanner and file choice."""
     if not source.include and not source.exclude:
-        return SCANNER_VERSION
+        return scan_version()
     choice = repr((sorted(source.include), sorted(source.exclude)))
-    return f"{SCANNER_VERSION}+{hashlib.sha256(choice.encode()).hexdigest()[:12]}"
+    return f"{scan_version()}+{hashlib.sha256(choice.encode()).hexdigest()[:12]}"

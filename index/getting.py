@@ -18,7 +18,7 @@ from crawler.extract.result import Extraction, NotExtractable
 from crawler.models import CrawledRepo, RepoStatus, ScanSkip, Snapshot, SourceKind
 from crawler.opened import Opened
 from crawler.opening import Opener
-from crawler.scan.facts import SCANNER_VERSION
+from crawler.scan import scan_version
 from crawler.sources import parse_source
 
 
@@ -122,7 +122,7 @@ def _opened(kernel: IndexedKernel, clones: Path | None) -> Iterator[Snapshot]:
         name=kernel.repo,
         location=kernel.location,
         status=RepoStatus.FAILED,
-        scanner_version=SCANNER_VERSION,
+        scanner_version=scan_version(),
     )
     with Opener(cache=clones) as opener:
         opened = opener.open(blank, source, None, full=False)

@@ -11,9 +11,6 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
-# Raise it with every change of what is written here or in `index.tables.search_tables`.
-SEARCH_VERSION = "4"
-
 # Longer prose says nothing more of a kernel, and this bounds what a hostile file costs.
 LONGEST_TEXT = 4_000
 LONGEST_WORD = 40

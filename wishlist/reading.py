@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from crawler.enrich.words import backward_words
+from crawler.stages import stage_version
 from wishlist.answers import read_dtypes, read_features, read_passes
 from wishlist.asked import ops_asked_for
 from wishlist.form import WishForm, parse_form
@@ -13,9 +14,6 @@ from wishlist.issues import Issue
 from wishlist.markdown import clean_body, prose
 from wishlist.models import IssueWish, Pass, PullRequest, WishNote, WishSkip
 from wishlist.vocabulary import LabelKind, label_kinds
-
-# Raise it with every change of what is read from an issue: all are then read anew.
-RULES_VERSION = "1"
 
 _TROUBLE = re.compile(
     r"\b(bugs?|crash(es|ed|ing)?|errors?|exception|fail(s|ed|ing|ure)?|broken|traceback|segfault"
@@ -44,6 +42,12 @@ _BESIDES = re.compile(
     r"(?:backwards?|bwd|backprop|gradients?)\b",
     re.IGNORECASE,
 )
+
+
+def reading_version() -> str:
+    """Return what changes whenever something else may be read from an issue: all are read anew."""
+    data = ("crawler/data/ops.toml", "wishlist/data/wishes.toml")
+    return stage_version("wishlist.reading", data=data)
 
 
 def read_wish(issue: Issue) -> IssueWish | WishSkip:

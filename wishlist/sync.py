@@ -28,7 +28,7 @@ from wishlist.models import (
     SyncState,
     WishSkip,
 )
-from wishlist.reading import RULES_VERSION, read_pull, read_wish
+from wishlist.reading import read_pull, read_wish, reading_version
 
 PAGE = 100
 SHORT_LIST = 500
@@ -59,7 +59,7 @@ def sync_wishes(
     Raises:
         GithubError: the issues cannot be listed; what was known stays true.
     """
-    usable = known.state if known.state and known.state.rules == RULES_VERSION else None
+    usable = known.state if known.state and known.state.rules == reading_version() else None
     moment = now or datetime.now(UTC)
     return _Sync(client, repo, known, usable, most_requests, moment, on_progress).run(full)
 
@@ -106,7 +106,7 @@ class _Sync:
             etag=looked.etag or (self._state.etag if self._state else None),
             newest=max(filter(None, (newest, known_newest)), default=None),
             swept_at=self._swept_at(is_whole),
-            rules=RULES_VERSION,
+            rules=reading_version(),
             former_names=self._former_names(),
         )
         return self._finish(state, (*listed, *found_after_all), gone)

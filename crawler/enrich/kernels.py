@@ -6,11 +6,8 @@ or a vocabulary is applied to what is stored, without reading a file again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from crawler.enrich.api_table import load_table
 from crawler.enrich.dtypes import dtypes_of
@@ -23,17 +20,7 @@ from crawler.enrich.pairs import Pair, pair_kernels
 from crawler.enrich.requirement import nearest_requirement, read_requirements
 from crawler.enrich.versions import VersionRange, version_ranges
 from crawler.models import Document, DocumentKind, KernelRecord
-
-RULES_VERSION = "6"
-"""Raise it whenever an enrichment would say something else of the same kernel."""
-
-_VOCABULARIES = (
-    "ops.toml",
-    "features.toml",
-    "hardware.toml",
-    "triton_api.json",
-    "triton_dialects.toml",
-)
+from crawler.stages import stage_version
 
 MAX_CALLED = 64
 """Device functions that are looked at for one kernel; real ones call a dozen."""
@@ -61,13 +48,21 @@ class Enrichment:
     """Pairs of a field and a sentence for a person, in the order of the fields."""
 
 
-@cache
+_DATA = tuple(
+    f"crawler/data/{name}"
+    for name in (
+        "ops.toml",
+        "features.toml",
+        "hardware.toml",
+        "triton_api.json",
+        "triton_dialects.toml",
+    )
+)
+
+
 def enrichment_version() -> str:
     """Return what changes whenever a rule or a vocabulary does."""
-    digest = hashlib.sha256()
-    for name in _VOCABULARIES:
-        digest.update((files("crawler") / "data" / name).read_bytes())
-    return f"{RULES_VERSION}+{digest.hexdigest()[:12]}"
+    return stage_version("crawler.enrich.kernels", data=_DATA)
 
 
 def enrich_kernels(

@@ -6,7 +6,7 @@ import msgspec
 
 from crawler.models import ScanSkip
 from crawler.scan.collect import MAX_KERNELS, TooManyKernelsError, Watch, collect_facts
-from crawler.scan.facts import SCANNER_VERSION, FileFacts
+from crawler.scan.facts import FileFacts
 from crawler.scan.gate import may_hold_kernels
 from crawler.scan.link import (
     Linked,
@@ -20,9 +20,9 @@ from crawler.scan.notebook import join_notebook
 from crawler.scan.operations import is_aside
 from crawler.scan.parse import ParsedSource, parse_text, read_source
 from crawler.scan.scope import EntangledError
+from crawler.stages import stage_version
 
 __all__ = [
-    "SCANNER_VERSION",
     "FileFacts",
     "Linked",
     "Offered",
@@ -33,11 +33,17 @@ __all__ = [
     "offered_names",
     "operation_names",
     "scan_file",
+    "scan_version",
 ]
 
 
 MAX_DEFINITIONS = 20_000
 """Times that a file may say `def`; told without a parse, which takes seconds for that many."""
+
+
+def scan_version() -> str:
+    """Return what changes whenever the same bytes may give other facts: blobs are read again."""
+    return stage_version("crawler.scan")
 
 
 def scan_file(

@@ -11,9 +11,6 @@ import msgspec
 
 from crawler.models import Autotune, Param, UseKind
 
-SCANNER_VERSION = "8"
-"""Raise it whenever the same bytes would give other facts; every blob is then read again."""
-
 
 class Import(msgspec.Struct, frozen=True, array_like=True, tag="import"):
     """A name that an import binds: `from <level dots><module> import <name>`; `import a.b` is `a`.

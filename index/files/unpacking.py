@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from crawler.stages import stage_version
 from index.errors import StoreError
 
 # Seconds that one first run waits for another that is unpacking.
@@ -54,16 +55,15 @@ def unpacked_bundle(bundle: Path, tell: Callable[[str], object]) -> Path:
 
 
 def _key(bundle: Path) -> str:
-    from importlib.resources import files
-
     from index.database import MIGRATIONS
-    from index.text import SEARCH_VERSION
+    from index.tables.search_tables import search_version
 
     # What the bundle says of itself has the digest of the rest of it.
     made_from = [bundle / "bundle.json", *MIGRATIONS]
-    digest = hashlib.sha256(SEARCH_VERSION.encode())
-    # What is worked out while it is unpacked, by this vocabulary.
-    digest.update((files("crawler") / "data" / "hardware.toml").read_bytes())
+    digest = hashlib.sha256(search_version().encode())
+    # What is worked out while it is unpacked.
+    hardware = stage_version("crawler.enrich.hardware", data=("crawler/data/hardware.toml",))
+    digest.update(hardware.encode())
     for path in made_from:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ import duckdb
 
 from crawler.enrich.op_vocabulary import op_vocabulary
 from crawler.enrich.ops import tags_of
+from crawler.stages import stage_version
 from index.database import read_meta, write_meta
 from index.tables.staging import Staging
 from index.text import (
@@ -24,7 +25,6 @@ from index.text import (
     COMMON_WORDS,
     JOINT,
     LONGEST_TEXT,
-    SEARCH_VERSION,
     STOP_WORDS,
     asked_words,
     join_terms,
@@ -74,6 +74,11 @@ DIMENSIONS = re.compile(r"([a-z]{3,})([1-4]d)")
 _ENDINGS = frozenset("dnrsy")
 
 
+def search_version() -> str:
+    """Return what changes whenever the same kernels may have other words to be found by."""
+    return stage_version("index.tables.search_tables", data=("crawler/data/ops.toml",))
+
+
 def mark_search_stale(con: duckdb.DuckDBPyConnection) -> None:
     """Note, with the change that made it so, that the search tables lag behind the kernels."""
     write_meta(con, "search_version", "stale")
@@ -81,7 +86,7 @@ def mark_search_stale(con: duckdb.DuckDBPyConnection) -> None:
 
 def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Make the search tables anew if kernels or rules changed; needs a transaction around it."""
-    if read_meta(con, "search_version") == SEARCH_VERSION:
+    if read_meta(con, "search_version") == search_version():
         return
     kernels = [*con.execute(_SEARCHED).fetchall(), *_operations(con)]
     _break_up(con, staging, kernels)
@@ -98,7 +103,7 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     con.execute("INSERT INTO search_documents FROM documents")
     _name_ops(con, staging, {op for _, _, _, _, _, _, ops, *_ in kernels for op in ops}, terms)
     _build_postings(con, staging)
-    write_meta(con, "search_version", SEARCH_VERSION)
+    write_meta(con, "search_version", search_version())
 
 
 def _operations(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

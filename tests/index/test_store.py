@@ -78,7 +78,15 @@ def test_everything_a_kernel_has_comes_back(db: Path) -> None:
         '"options":{"num_warps":4}}]',
     }
     assert uses == [
-        {"name": "triton.language.dot", "keywords": ["acc"], "is_call": True, "guards": ["A", "B"]}
+        {
+            "name": "triton.language.dot",
+            "keywords": ["acc"],
+            "is_call": True,
+            "guards": ["A", "B"],
+            "kind": "name",
+            "args": None,
+            "unpacked": 0,
+        }
     ]
     assert (cell, path) == (3, "notes.ipynb[3]")
 

@@ -273,7 +273,7 @@ def test_rules_that_changed_read_everything_anew(
 ) -> None:
     ask(wishes, 2)
     wishes.sync()
-    monkeypatch.setattr("wishlist.sync.RULES_VERSION", "next")
+    monkeypatch.setattr("wishlist.sync.reading_version", lambda: "next")
     found = wishes.sync()
     assert (found.requests, found.is_changed, found.wishes) == (1, True, ())
     assert not wishes.sync().is_changed

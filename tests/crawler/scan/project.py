@@ -11,7 +11,7 @@ from textwrap import dedent
 from crawler.models import CrawledRepo, KernelRecord, KnownRepo, RepoStatus
 from crawler.pool import Scanned, ScanPool, ScanTask
 from crawler.reading import read_snapshot
-from crawler.scan import SCANNER_VERSION, scan_file
+from crawler.scan import scan_file, scan_version
 from crawler.scan.result import encode_result, to_result
 from crawler.snapshot.folder import open_folder
 from crawler.snapshot.select import select_files
@@ -72,7 +72,10 @@ def crawl_files(folder: Path, files: Files) -> CrawledRepo:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(as_bytes(content))
     blank = CrawledRepo(
-        name=REPO, location=str(folder), status=RepoStatus.UPDATED, scanner_version=SCANNER_VERSION
+        name=REPO,
+        location=str(folder),
+        status=RepoStatus.UPDATED,
+        scanner_version=scan_version(),
     )
     with closing(open_folder(folder, REPO, selected=select_files())) as snapshot:
         return read_snapshot(snapshot, blank, known=NoMemory(), pool=SameProcess())
