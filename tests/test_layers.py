@@ -4,6 +4,7 @@ heavy is imported by those who need it."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -86,3 +87,15 @@ def test_a_room_of_the_index_imports_no_room_below_it(room: str) -> None:
         if name.startswith(f"index.{room}"):
             found = {".".join(module.split(".")[:2]) for module in imported_modules(name)}
             assert not found & below, name
+
+
+def test_the_picture_of_the_architecture_has_the_rooms_as_they_are() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    of_crawler, of_index = (
+        re.findall(r"^\| `([\w/]+)` \|", part.split("\n## ")[0], re.MULTILINE)
+        for part in (text.split(f"## Rooms of `{package}`")[1] for package in ("crawler", "index"))
+    )
+    assert tuple(of_index) == ROOMS
+    folders = {path.parent for path in (ROOT / "crawler").rglob("*.py")} - {ROOT / "crawler"}
+    names = {path.relative_to(ROOT / "crawler").as_posix() for path in folders}
+    assert {name for name in names if not name.startswith("check/")} == set(of_crawler)
