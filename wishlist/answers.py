@@ -23,6 +23,8 @@ _ITEM = re.compile(r"[,;|\n\u3001\uff0c\uff1b/&]|\band\b|\bor\b|\bund\b|\bet\b",
 _NOT = r"(?:no|not|without|except|excluding|skip|ohne|sans|sin)"
 _NEGATED = re.compile(rf"\b{_NOT}\s+(?:the\s+|a\s+|any\s+|need\s+for\s+)*(?=\w)", re.IGNORECASE)
 _SPELLINGS = {"single": "float32", "double": "float64", "fp": "", "tf32": "float32"}
+# Words of hardware that a sentence may have without any in mind.
+_COMMON_HARDWARE = frozenset({"ada", "arc", "ascend", "all", "any", "every", "whatever"})
 # Words that a sentence may have without any number format in mind.
 _COMMON = frozenset({"half", "s4", "f4", "s8", "i8", "single", "double"})
 _LONGEST_PHRASE = 3
@@ -72,13 +74,18 @@ def read_dtypes(text: str, *, is_prose: bool = False) -> tuple[tuple[str, ...], 
     return known, tuple(_unread(unread, "is no number format that the index tells apart"))
 
 
-def read_hardware(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_hardware(text: str, *, is_prose: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the families of accelerators that are named; `any` is none of them."""
     vocabulary = wish_vocabulary()
+    words = {
+        word: family
+        for word, family in vocabulary.hardware.items()
+        if not (is_prose and word in _COMMON_HARDWARE)
+    }
     found: set[str] = set()
     unread: list[str] = []
     for item in _items(text):
-        named = _meanings(fold(item), vocabulary.hardware)
+        named = _meanings(fold(item), words)
         found.update(named)
         if not named:
             unread.append(item)

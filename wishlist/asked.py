@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from crawler.enrich.op_vocabulary import OpVocabulary, op_vocabulary
 from crawler.enrich.words import words_of
+from wishlist.answers import read_features
 from wishlist.markdown import prose
 from wishlist.models import WishNote
 from wishlist.opening import without_opening
@@ -83,7 +84,9 @@ def _read(text: str) -> tuple[str, ...]:
     named = _named(words, vocabulary)
     bare = _named([word for word in words if word != "fused"], vocabulary)
     chosen = bare if 0 < len(bare) < len(named) else named
-    return _completed(chosen, frozenset(words), vocabulary)
+    # A block table beside attention says that it is paged.
+    beside = (word for feature in read_features(text) for word in feature.split("_"))
+    return _completed(chosen, frozenset((*words, *beside)), vocabulary)
 
 
 def _named(words: Iterable[str], vocabulary: OpVocabulary) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from crawler.enrich.op_vocabulary import op_vocabulary
 from crawler.enrich.words import Phrase, words_of
 from wishlist.models import Pass, Wish
-from wishlist.opening import without_opening
+from wishlist.opening import without_namespaces, without_opening
 from wishlist.vocabulary import wish_vocabulary
 
 # How a kernel runs and what it handles are compared as passes, dtypes and hardware.
@@ -67,7 +67,7 @@ class Asking:
 @lru_cache(maxsize=4096)
 def asking(wish: Wish) -> Asking:
     """Return what the wish asks for: by its ops, and by the words of its operation or title."""
-    text = without_opening((wish.operation or wish.title)[:LONGEST])
+    text = without_opening(without_namespaces((wish.operation or wish.title)[:LONGEST]))
     words = list(_weighed(text))
     naming = _naming(words)
     explained = {place for places in naming for place in places}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from crawler.enrich.dtypes import dtype_of_word
 from crawler.enrich.op_vocabulary import op_vocabulary
@@ -17,12 +18,15 @@ from crawler.enrich.words import words_of
 from crawler.models import Role
 from wishlist.asking import HEAD, Asking, Word, asking, most_specific, op_weights, stems
 from wishlist.candidates import PLAIN_DTYPES, Candidate, is_permissive
-from wishlist.models import Pass, Wish, WishMatch
+from wishlist.models import EXISTS_SCORE, Pass, Wish, WishMatch
+from wishlist.vocabulary import wish_vocabulary
 
 # A kernel of a more general op than the one asked for: attention for paged attention.
 GENERAL_OP = 0.5
 # A kernel whose own name says nothing, or something else than what it is launched for.
 SILENT_NAME, OTHER_NAME = 0.97, 0.9
+# One whose name says that it prepares or supports what is wished for, and does not compute it.
+HELPER = 0.7
 # Each op, and each word of its name, that nobody asked for.
 EXTRA_OP, MOST_EXTRA_OPS = 0.93, 3
 EXTRA_WORD, MOST_EXTRA_WORDS = 0.985, 6
@@ -51,13 +55,29 @@ class _Judgement:
 def match(wish: Wish, candidates: Iterable[Candidate]) -> tuple[WishMatch, ...]:
     """Return the kernels that serve the wish best, at most `MOST_MATCHES`, copies left out.
 
-    Of equal ones, those that come first among the candidates go first.
+    Of equal ones, those that come first among the candidates go first. Of several ops that no
+    kernel computes together each has its best kernel among the first.
     """
     asked = asking(wish)
     judged = [(candidate, judge(asked, candidate)) for candidate in candidates]
     good = [(c, found) for c, found in judged if found.score >= LEAST_SCORE]
     good.sort(key=lambda pair: -pair[1].score)
-    return tuple(found for _, found in _without_copies(good))[:MOST_MATCHES]
+    return _for_each_op(asked, list(_without_copies(good)))[:MOST_MATCHES]
+
+
+def _for_each_op(
+    asked: Asking, found: Sequence[tuple[Candidate, WishMatch]]
+) -> tuple[WishMatch, ...]:
+    """Return the matches in order, but for the best of each op before the second best of any."""
+    if not found or found[0][1].score >= EXISTS_SCORE:
+        return tuple(match for _, match in found)
+    firsts: list[WishMatch] = []
+    for op in asked.ops:
+        best = next((match for candidate, match in found if op in candidate.ops), None)
+        if best is not None and best not in firsts:
+            firsts.append(best)
+    firsts.sort(key=lambda match: -match.score)
+    return (*firsts, *(match for _, match in found if match not in firsts))
 
 
 def judge(asked: Asking, candidate: Candidate) -> WishMatch:
@@ -76,6 +96,7 @@ def _judgements(asked: Asking, candidate: Candidate) -> Iterator[_Judgement]:
     yield from _of_dtypes(asked, candidate)
     yield from _of_features(asked, candidate)
     yield _of_name(asked, candidate)
+    yield _of_step(asked, candidate)
     yield _of_role(candidate)
     yield _of_license(candidate)
     yield _of_triton(candidate)
@@ -98,6 +119,8 @@ def _of_what(asked: Asking, candidate: Candidate) -> _Judgement:
     if asked.ops and by_ops >= by_words:
         computed = sorted(set(candidate.ops).intersection(_wider(asked.ops)))
         shown, rest = ", ".join(computed) or "nothing asked for", asked.words
+        others = [op for op in asked.ops if op not in _wider(candidate.ops)]
+        shown += f", no {' or '.join(others)}" if computed and others else ""
     else:
         shown, rest = f"by its words: {' '.join(w.text for w in words if w.stem in said)}", words
     missing = [word.text for word in rest if word.weight >= HEAD and word.stem not in said]
@@ -180,7 +203,12 @@ def _of_features(asked: Asking, candidate: Candidate) -> Iterator[_Judgement]:
 
 def _of_name(asked: Asking, candidate: Candidate) -> _Judgement:
     """Judge by what its name says beyond the wish, or if it does not say what is wished for."""
-    said = stems(candidate.name)
+    naming = _naming(candidate.name)
+    # An add and norm is a norm, too; a name that says an op of another kind says something else.
+    is_named = any(not set(asked.ops).isdisjoint(_wider([op])) for op, _ in naming)
+    wider = _wider(asked.ops)
+    is_other = bool(naming and asked.ops) and not any(op in wider for op, _ in naming)
+    said = stems(candidate.name).difference(*(own for op, own in naming if op in asked.ops))
     named = {word.stem for word in asked.op_words or asked.words}
     joined = "".join(word.text for word in asked.op_words)
     extra = [
@@ -189,10 +217,36 @@ def _of_name(asked: Asking, candidate: Candidate) -> _Judgement:
         if word not in joined
     ]
     share = EXTRA_WORD ** min(len(extra), MOST_EXTRA_WORDS)
+    if is_named:
+        return _Judgement(share=share)
     if not said:
         return _Judgement(share=share * SILENT_NAME)
     says_it = not said.isdisjoint(named) or any(word in joined for word in said)
+    says_it = says_it and not is_other
     return _Judgement(share=share if says_it else share * OTHER_NAME)
+
+
+@lru_cache(maxsize=65536)
+def _naming(name: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the ops that a name says, each with the stems of the words that say it."""
+    reading = op_vocabulary().book.read(words_of(name))
+    phrases = reading.strong or reading.plain
+    return tuple((phrase.meaning, stems(phrase.text)) for phrase in phrases)
+
+
+def _of_step(asked: Asking, candidate: Candidate) -> _Judgement:
+    """Judge whether the kernel is only a step beside what is wished for: a gate, a preparation."""
+    wanted = {word.text for word in (*asked.op_words, *asked.words) if word.weight >= HEAD}
+    # The gating of "sigmoid gating delta rule" is part of the op's own name.
+    naming = op_vocabulary().book.read(words_of(candidate.name))
+    for phrase in (*naming.strong, *naming.plain):
+        wanted.update(phrase.text.split() if phrase.meaning in asked.ops else ())
+    steps = wish_vocabulary().steps_of(op_vocabulary().ops[op].category for op in asked.ops)
+    said = (word for word in words_of(candidate.name) if word in steps)
+    found = next((word for word in said if word not in wanted), None)
+    if found is None:
+        return _Judgement(share=1.0)
+    return _Judgement(share=HELPER, words=f"a step beside it ({found})")
 
 
 def _of_role(candidate: Candidate) -> _Judgement:
@@ -232,6 +286,7 @@ def _words_of(candidate: Candidate) -> frozenset[str]:
         *candidate.ops,
         *candidate.tags,
         *candidate.features,
+        *(phrase for phrase, of in wish_vocabulary().features.items() if of in candidate.features),
         candidate.summary or "",
     )
     return frozenset().union(*map(stems, texts))

@@ -53,6 +53,20 @@ _SUPPORT = re.compile(r"\bsupport(?:s|ed|ing)?(?: for| of)?\b", re.IGNORECASE)
 _PLEASE = re.compile(rf"[\s,]*\b(?:{_POLITE})\b[\s,.!?]*$", re.IGNORECASE)
 
 
+# Where PyTorch and others keep a function: it says nothing of what the function computes.
+_NAMESPACE = re.compile(
+    r"(?<![\w.])(?:(?:torch|nn|F|functional|aten|jax|jnp|lax|tf|onnx|special|linalg|ops|_C)"
+    r"(?:\.|::))+(?=\w)"
+)
+# The last part of the full name of an aten operator: `aten::add.Tensor`.
+_OVERLOAD = re.compile(r"(?<=\w)\.(?:default|out|Tensor|Scalar|int|dim)\b")
+
+
+def without_namespaces(text: str) -> str:
+    """Return a text with `F.softmax`, `torch.ops.aten.add.Tensor` by their own names alone."""
+    return _NAMESPACE.sub("", _OVERLOAD.sub("", text))
+
+
 def without_opening(text: str) -> str:
     """Return a question or title without the words with which it asks.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from crawler.enrich.words import backward_words
 from crawler.stages import stage_version
-from wishlist.answers import read_dtypes, read_features, read_passes
+from wishlist.answers import read_dtypes, read_features, read_hardware, read_passes
 from wishlist.asked import ops_asked_for
 from wishlist.form import WishForm, parse_form
 from wishlist.issues import Issue
@@ -23,6 +23,17 @@ _TROUBLE = re.compile(
 _REQUEST = re.compile(
     r"\b(request|wish|wanted|need(s|ed)?|please|missing|add|support|implement|looking for"
     r"|would (like|love)|kernel for)\b",
+    re.IGNORECASE,
+)
+# What asks for a kernel of its own, though for none that the vocabulary names.
+_TITLE_ASKS = re.compile(
+    r"\b(?:in|with|using) triton\b|\btriton (?:kernels?|implementation|version|port)\b"
+    r"|\bgpu kernels?\b",
+    re.IGNORECASE,
+)
+_TEXT_ASKS = re.compile(
+    r"\b(?:an?|some|the|custom|fused|efficient|fast|dedicated|need|want|wish for|write|add"
+    r"|implement)\s+(?:\w+\s+){0,3}?(?:gpu|cuda|triton)\s+kernels?\b",
     re.IGNORECASE,
 )
 _CLOSES = re.compile(
@@ -54,7 +65,8 @@ def read_wish(issue: Issue) -> IssueWish | WishSkip:
     """Return what an issue wishes for, or why it is none.
 
     It is a wish if it carries the label, or follows the form and no label makes it something else.
-    Without either it is one if it names an op and its title does not speak of trouble.
+    Without either it is one if it names an op, or asks for a kernel in Triton or for the GPU, and
+    its title does not speak of trouble.
     """
     form = parse_form(issue.body)
     asked = ops_asked_for(issue.title, form.operation, form.reference, form.rest)
@@ -89,7 +101,7 @@ def read_wish(issue: Issue) -> IssueWish | WishSkip:
         ops=asked.ops,
         passes=form.passes or _spoken_passes(text),
         dtypes=form.dtypes or read_dtypes(spoken, is_prose=True)[0],
-        hardware=form.hardware,
+        hardware=form.hardware or read_hardware(spoken, is_prose=True)[0],
         reference=form.reference,
         features=read_features(spoken),
         shapes=form.shapes,
@@ -134,11 +146,17 @@ def named_kernel(text: str) -> str | None:
 def _why_none(issue: Issue, ops: tuple[str, ...], kinds: frozenset[LabelKind]) -> str | None:
     if LabelKind.OTHER in kinds:
         return "its labels say that it is something else"
-    if not ops:
+    if not ops and not _asks_for_kernel(issue):
         return "it does not follow the form and names no op"
     if _TROUBLE.search(issue.title) and not _REQUEST.search(issue.title):
         return "its title speaks of trouble, not of a wish"
     return None
+
+
+def _asks_for_kernel(issue: Issue) -> bool:
+    """Tell whether an issue that names no known op asks for a kernel all the same."""
+    text = prose(clean_body(issue.body))
+    return bool(_TITLE_ASKS.search(issue.title) or _TEXT_ASKS.search(text))
 
 
 def _spoken_passes(text: str) -> tuple[Pass, ...]:

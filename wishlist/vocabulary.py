@@ -60,6 +60,13 @@ class WishVocabulary:
     """Words that tell no kernel from another, those of `asking`, `details` and `purposes` too."""
     details: frozenset[str]
     purposes: frozenset[str]
+    steps: Mapping[str, frozenset[str]]
+    """Category of ops -> words of kernels that are a step beside one, `any` for all of them."""
+
+    def steps_of(self, categories: Iterable[str]) -> frozenset[str]:
+        """Return the words of steps beside ops of these categories."""
+        known = (self.steps.get(category, frozenset()) for category in ("any", *categories))
+        return frozenset().union(*known)
 
 
 class _FieldEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,6 +79,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     small: tuple[str, ...]
     details: tuple[str, ...]
     purposes: tuple[str, ...]
+    steps: dict[str, tuple[str, ...]]
     fields: dict[Field, _FieldEntry]
     passes: dict[str, tuple[str, ...]]
     hardware: dict[str, tuple[str, ...]]
@@ -112,6 +120,7 @@ def wish_vocabulary() -> WishVocabulary:
         small=frozenset((*file.asking, *file.small, *file.details, *file.purposes)),
         details=frozenset(file.details),
         purposes=frozenset(file.purposes),
+        steps={category: frozenset(words) for category, words in file.steps.items()},
     )
 
 

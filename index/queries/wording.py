@@ -10,7 +10,7 @@ import duckdb
 
 from index.queries.spelling import meant_word
 from index.text import COMMON_WORDS, JOINT, asked_words, join_terms, phrase_key, term
-from wishlist.opening import without_opening
+from wishlist.opening import without_namespaces, without_opening
 
 _T = TypeVar("_T")
 
@@ -54,7 +54,7 @@ def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
     Neighbouring words that the index knows as one are one; a joined word that it only knows
     apart is several. So all spellings of a question have one wording.
     """
-    asked = asked_words(without_opening(query))[:MAX_WORDS]
+    asked = asked_words(without_opening(without_namespaces(query)))[:MAX_WORDS]
     names = _op_names(con, asked)
     reader = _Reader(con, asked)
     found: list[Concept] = []

@@ -7,9 +7,12 @@ import pytest
 from crawler.models import Role
 from tests.wishlist.kernels import candidate
 from tests.wishlist.samples import wish
+from wishlist.asked import ops_in_words
+from wishlist.asking import most_specific
 from wishlist.candidates import Candidate, is_permissive
 from wishlist.match import MOST_MATCHES, match
 from wishlist.models import EXISTS_SCORE, PARTLY_SCORE, Pass, Wish, WishMatch
+from wishlist.opening import without_opening
 
 BOTH = (Pass.FORWARD, Pass.BACKWARD)
 
@@ -140,3 +143,62 @@ def test_what_has_nothing_of_it_is_no_match() -> None:
 )
 def test_a_permissive_licence_is_told_from_others(expression: str | None, is_free: bool) -> None:
     assert is_permissive(expression) is is_free
+
+
+@pytest.mark.parametrize(
+    ("title", "kernel", "helper"),
+    [
+        (
+            "Kernel request: Gated Delta Net",
+            "fused_recurrent_gated_delta_rule_fwd_kernel",
+            "gdn_gate_fwd_kernel",
+        ),
+        (
+            "Kernel request: Gated Delta Net",
+            "chunk_gated_delta_rule_kernel",
+            "_gated_delta_preprocess_kernel",
+        ),
+        ("layer norm", "fancy_layer_norm_fast_path_kernel", "layer_norm_prepare"),
+        ("flash attention", "flash_attn_big_tiles_kernel", "flash_attn_metadata"),
+        # Its name says a smaller op: a part of the one that is asked for.
+        ("Root mean square layer normalisation", "_my_rms_norm_kernel", "_square_kernel"),
+    ],
+)
+def test_a_helper_does_not_outrank_the_kernel(title: str, kernel: str, helper: str) -> None:
+    (op,) = most_specific(ops_in_words(without_opening(title)))
+    found = match(
+        wish(title=title, ops=(op,)),
+        [candidate(helper, op, path="a.py"), candidate(kernel, op, path="b.py")],
+    )
+    assert [each.id.rpartition("::")[2] for each in found] == [kernel, helper]
+
+
+def test_what_is_part_of_an_ops_own_name_is_no_helper() -> None:
+    name = "fused_sigmoid_gating_delta_rule_kernel"
+    asked = wish(title="gated delta net", ops=("gated_delta_rule",))
+    assert match(asked, [candidate(name, "gated_delta_rule")])[0].score >= EXISTS_SCORE
+    asked = wish(title="swiglu", ops=("swiglu",))
+    assert match(asked, [candidate("_swiglu_gate_up_kernel", "swiglu")])[0].score >= EXISTS_SCORE
+
+
+def test_of_two_ops_that_no_kernel_has_together_each_has_its_best_kernel() -> None:
+    asked = wish(title="Softmax and dropout", ops=("softmax", "dropout"))
+    softmaxes = [candidate(f"softmax_kernel_{n}", "softmax", path=f"s{n}.py") for n in range(9)]
+    found = match(asked, [*softmaxes, candidate("dropout_fwd_kernel", "dropout", path="d.py")])
+    assert [each.reason.partition(";")[0] for each in found[:2]] == [
+        "softmax, no dropout",
+        "dropout, no softmax",
+    ]
+    assert found[0].score < EXISTS_SCORE
+    both = candidate("softmax_dropout_kernel", "softmax", "dropout", path="both.py")
+    assert match(asked, [*softmaxes, both])[0].id.endswith("::softmax_dropout_kernel")
+
+
+def test_a_block_table_beside_attention_is_a_matter_of_paging() -> None:
+    title = "Attention with a block table"
+    asked = wish(title=title, ops=ops_in_words(title), features=("paged",))
+    paged = candidate("_decode_kernel", "paged_attention", "attention", features=("paged",))
+    plain = candidate("attention_kernel", "attention", path="plain.py")
+    found = match(asked, [plain, paged])
+    assert found[0].id == paged.id
+    assert found[0].score >= EXISTS_SCORE > found[1].score

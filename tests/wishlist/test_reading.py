@@ -92,3 +92,63 @@ def test_other_forms_and_other_labels(
 ) -> None:
     read = read_wish(issue(title="It", body=body, labels=labels))
     assert (read.reason if isinstance(read, WishSkip) else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("title", "body"),
+    [
+        ("Zorbled quux transform in Triton", ""),
+        ("Triton kernel for zorbling", ""),
+        ("Zorbling of voxels", "This is slow today. We need a fused GPU kernel for it."),
+    ],
+)
+def test_a_wish_for_a_kernel_that_no_op_is_known_of_is_one(title: str, body: str) -> None:
+    read = read_wish(issue(title=title, body=body))
+    assert isinstance(read, IssueWish)
+    assert read.ops == ()
+
+
+@pytest.mark.parametrize(
+    ("title", "body"),
+    [
+        ("Zorbling of voxels", "Have a look at the website."),
+        ("Crash in Triton when zorbling", ""),
+        ("Typo in the guide", "See the page on kernels of the GPU."),
+    ],
+)
+def test_what_asks_for_no_kernel_is_no_wish(title: str, body: str) -> None:
+    assert isinstance(read_wish(issue(title=title, body=body)), WishSkip)
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "hardware"),
+    [
+        ("Softmax for MI300X", "", ("AMD CDNA",)),
+        ("Softmax on Hopper", "It has to run on B200, too.", ("NVIDIA Hopper", "NVIDIA Blackwell")),
+        ("Softmax", "for all of us, on any device; ping ada", ()),
+        ("Softmax on H100", rendered(operation="softmax", hardware="MI300X"), ("AMD CDNA",)),
+    ],
+)
+def test_hardware_is_read_in_title_and_text(
+    title: str, body: str, hardware: tuple[str, ...]
+) -> None:
+    read = read_wish(issue(title=title, body=body))
+    assert isinstance(read, IssueWish)
+    assert read.hardware == hardware
+
+
+@pytest.mark.parametrize(
+    ("title", "ops"),
+    [
+        ("Root mean square layer normalisation", {"rms_norm"}),
+        ("silu(gate) * up in one kernel", {"swiglu"}),
+        ("gated GELU", {"geglu"}),
+        ("Attention with a block table for the KV cache", {"paged_attention", "attention"}),
+        ("F.scaled_dot_product_attention", {"attention"}),
+        ("aten::native_layer_norm.default", {"layer_norm"}),
+    ],
+)
+def test_paraphrases_are_read_as_the_op_that_they_mean(title: str, ops: set[str]) -> None:
+    read = read_wish(issue(title=title))
+    assert isinstance(read, IssueWish)
+    assert set(read.ops) == ops
