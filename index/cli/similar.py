@@ -8,7 +8,7 @@ from index.cli.group import Settings
 from index.cli.options import format_option, limit_option
 
 # What a person sees of each copy.
-SHOWN = ("id", "similarity", "license", "stars", "why")
+SHOWN = ("id", "relation", "similarity", "license", "stars", "why")
 
 
 @click.command()
@@ -19,8 +19,9 @@ SHOWN = ("id", "similarity", "license", "stars", "why")
 def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
     """List the copies of one kernel, the likely original first.
 
-    Copies are equal after renaming (similarity 1) or nearly so, and compute the same. ID may be
-    the end of one, as for show. Exits with 1 if the kernel has no copies or there is none such.
+    A copy is equal after renaming (similarity 1), a near copy nearly so; of others the text proves
+    no more than that they do the same computation. ID may be the end of one, as for show. Exits
+    with 1 if the kernel has no copies or there is none such.
     """
     from index.cli.output import note, print_table
     from index.cli.show import no_kernel, note_copies

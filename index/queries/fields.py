@@ -50,7 +50,7 @@ KERNEL_FIELDS = {
     "forward": "id of the forward kernel of a backward one",
     "clone_group": "the group of copies that it belongs to, null if it has none",
     "n_copies": "how many other kernels are copies of it, exact after renaming or nearly so",
-    "origin": "id of the likely original, its own if it is that; null outside a group",
+    "origin": "id of the likely original, its own if it is that; null where none can be told",
     "first_seen": "when the index first had it (UTC)",
     "last_seen": "when a crawl last saw it",
     "removed_at": "when it was found gone, else null",

@@ -53,6 +53,9 @@ COMMON_BACKEND = "nvidia"
 # Of a group of copies the original is shown, unless another answers so much better that the
 # original has this share of its score or less.
 ORIGIN_SHARE = 0.6
+# Where no original can be told the most trusted is; nobody is trusted less than this. A package
+# stands behind the repository that it is built from.
+LEAST_STANDING = 0.05
 
 
 # What it is worth to be launched by an operation that answers, beside answering by its own words;
@@ -127,7 +130,7 @@ def search(
     asks_operations = kind is Kind.OPERATION
     one_each = _ONE_OF_EACH_OPERATION if asks_operations else "" if copies else _ONE_OF_EACH_GROUP
     if one_each is _ONE_OF_EACH_GROUP:
-        values |= {"origin_share": ORIGIN_SHARE}
+        values |= {"origin_share": ORIGIN_SHARE, "least_standing": LEAST_STANDING}
         one_each += _ONE_FOR_EACH_OPERATION if query.strip() and kind is None else ""
     is_mixed = bool(query.strip()) and sort is Sort.RELEVANCE and not (filters and filters.repos)
     order = f"{one_each} ORDER BY {_ORDERS[sort]} LIMIT $limit"
@@ -245,8 +248,12 @@ _ORDERS = {
 _ONE_OF_EACH_GROUP = """
 QUALIFY row_number() OVER (
     PARTITION BY coalesce(k.clone_group, k.id)
-    ORDER BY score * CASE WHEN k.id = k.origin THEN 1 / $origin_share ELSE 1 END DESC,
-        k.id = k.origin DESC, k.standing DESC, k.stars DESC NULLS LAST, k.id
+    ORDER BY score
+        * CASE WHEN k.id = k.origin THEN 1 / $origin_share ELSE 1 END
+        * CASE WHEN k.origin IS NULL THEN greatest(k.standing, $least_standing) ELSE 1 END
+        * CASE WHEN starts_with(k.repo, 'pypi:') THEN $origin_share ELSE 1 END DESC,
+        k.id = k.origin DESC, starts_with(k.repo, 'pypi:'), k.standing DESC,
+        k.stars DESC NULLS LAST, k.id
 ) = 1
 """
 

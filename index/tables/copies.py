@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import duckdb
@@ -22,18 +24,22 @@ from crawler.enrich.copies.fingerprint import (
     callee_names,
     definition_text,
     fingerprint_of,
-    similarity,
 )
-from crawler.enrich.copies.groups import ALIKE_NAMED, Copyable, CopyGroup, group_copies
-from crawler.enrich.copies.origin import Standing, find_origin
+from crawler.enrich.copies.groups import Copyable, CopyGroup, group_copies
+from crawler.enrich.copies.origin import Origin, Standing, find_origin
+from crawler.enrich.copies.relation import Relation, relation_of
 from crawler.enrich.copies.value_ops import ValueOps
+from crawler.sources import listed_sources, load_sources
 from index.database import read_meta, write_meta
 from index.tables.staging import Staging
 
-COPIES_VERSION = "3"
+COPIES_VERSION = "4"
 """Raise it with every change of the rules by which kernels are grouped or an origin is chosen."""
 
 _STATE = "copies_state"
+
+MANY_FILES = 10
+"""Files with kernels that came into a repository at one moment: an import, or a squash."""
 
 
 def refresh_copies(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
@@ -142,9 +148,10 @@ def _fingerprint(
 
 def _standings(con: duckdb.DuckDBPyConnection) -> Mapping[str, Standing]:
     """Return what is known of each live kernel that speaks for or against its being an original."""
-    repos = con.execute("SELECT name, marks, fork_of FROM repos").fetchall()
-    marks = {name: frozenset(found) for name, found, _ in repos}
-    forks = {name: fork_of for name, _, fork_of in repos}
+    repos = con.execute("SELECT name, marks, fork_of, former_names FROM repos").fetchall()
+    marks = {name: frozenset(found) for name, found, *_ in repos}
+    forks = {name: fork_of for name, _, fork_of, _ in repos}
+    former = _former_names({name: former for name, *_, former in repos})
     heads = con.execute("SELECT repo, path, text FROM documents WHERE kind = 'head' ORDER BY ALL")
     copiers = {name for name, found in marks.items() if found}
     book = CreditBook(heads.fetchall(), copiers)
@@ -156,16 +163,25 @@ def _standings(con: duckdb.DuckDBPyConnection) -> Mapping[str, Standing]:
             path=path,
             marks=marks.get(repo, frozenset()),
             fork_of=forks.get(repo),
+            former=former.get(repo, ()),
             is_test=bool(is_test),
             is_generated=bool(is_generated),
             stars=stars,
-            first_commit_at=first_commit_at,
+            first_commit_at=dated[0],
+            is_imported=bool(dated[1]),
+            source=book.source(repo, path, former.get(repo, ())),
             credits=_credits(book.of(repo, path), docstring),
             home=book.home(repo, path),
             credited=max(book.credited(repo), book.credited(forks.get(repo) or repo)),
         )
-        for id, repo, path, is_test, is_generated, stars, docstring, first_commit_at in rows
+        for id, repo, path, is_test, is_generated, stars, docstring, *dated in rows
     }
+
+
+def _former_names(indexed: Mapping[str, Sequence[str] | None]) -> Mapping[str, tuple[str, ...]]:
+    """Return the names that repositories had, by the index and by the list of sources."""
+    listed = {source.name: source.formerly for source in load_sources(listed_sources())}
+    return {name: (*(former or ()), *listed.get(name, ())) for name, former in indexed.items()}
 
 
 def _credits(of_file: Credits, docstring: str | None) -> Credits:
@@ -174,37 +190,62 @@ def _credits(of_file: Credits, docstring: str | None) -> Credits:
 
 
 def _rows(group: CopyGroup, standings: Mapping[str, Standing]) -> Iterator[dict[str, object]]:
-    """Yield what is to be written of each member of a group."""
-    origin = find_origin([standings[member.id] for member in group.members])
+    """Yield what is to be written of each member of a group.
+
+    Those of which nothing proves that they are copies have no origin.
+    """
+    relations = _relations(group, standings)
+    copied = [member for member in group.members if member.id in relations]
+    origin = find_origin([standings[member.id] for member in copied or group.members])
     # Its number follows its origin, so that it stays while other members come and go.
-    number = hashlib.sha256(origin.id.encode("utf-8", "backslashreplace")).hexdigest()[:12]
-    original = next(member for member in group.members if member.id == origin.id)
-    n_copies = len(group.members) - 1
-    copies = "1 copy" if n_copies == 1 else f"{n_copies} copies"
+    first = origin.id or min(member.id for member in group.members)
+    number = hashlib.sha256(first.encode("utf-8", "backslashreplace")).hexdigest()[:12]
     for member in group.members:
-        role = (
-            f"likely the original of {copies}"
-            if member is original
-            else _likeness(member, original, group.codes)
-        )
+        others = relations.get(member.id, {})
+        has_origin = bool(others) and (member.id == origin.id or origin.id in others)
         yield {
             "id": member.id,
             "clone_group": number,
-            "n_copies": n_copies,
-            "origin": origin.id,
+            "n_copies": len(others),
+            "origin": origin.id if has_origin else None,
             "whole": group.codes[member.id],
-            "reason": f"{role}: {origin.reason}",
+            "reason": _reason(member.id, origin, others),
         }
 
 
-def _likeness(member: Copyable, original: Copyable, codes: Mapping[str, str]) -> str:
-    if codes[member.id] == codes[original.id]:
-        kind = "equal after renaming to"
-    elif similarity(member.fingerprint.sketch, original.fingerprint.sketch) >= ALIKE_NAMED:
-        kind = "nearly equal to"
-    else:
-        kind = "another version of"
-    return f"{kind} {original.id}, likely the original"
+def _relations(
+    group: CopyGroup, standings: Mapping[str, Standing]
+) -> Mapping[str, Mapping[str, Relation]]:
+    """Return, of each member that is proven a copy of another, what it is to which."""
+    found: dict[str, dict[str, Relation]] = defaultdict(dict)
+    for one, other in combinations(group.members, 2):
+        mine, theirs = standings[one.id], standings[other.id]
+        relation = relation_of(
+            one.fingerprint,
+            other.fingerprint,
+            is_equal=group.codes[one.id] == group.codes[other.id],
+            is_credited=mine.owes(theirs) or theirs.owes(mine),
+        )
+        if relation is not Relation.SAME_COMPUTATION:
+            found[one.id][other.id] = found[other.id][one.id] = relation
+    return found
+
+
+def _reason(id: str, origin: Origin, others: Mapping[str, Relation]) -> str:
+    """Return what is true of one member: whose copy it is, or why that cannot be told."""
+    if not others:
+        return "others compute the same, nothing proves a copy"
+    copies = "1 copy" if len(others) == 1 else f"{len(others)} copies"
+    if origin.id is None:
+        return f"has {copies}, the original cannot be told: {origin.reason}"
+    if id == origin.id:
+        return f"likely the original of {copies}: {origin.reason}"
+    match others.get(origin.id):
+        case Relation.COPY:
+            return f"equal after renaming to {origin.id}, likely the original"
+        case Relation.NEAR_COPY:
+            return f"another version of {origin.id}, likely the original"
+    return f"has {copies}; computes the same as {origin.id}, nothing proves a copy of that"
 
 
 _FINGERPRINT_TYPES = {
@@ -253,8 +294,13 @@ FROM fingerprints AS f JOIN kernel_rows AS k USING (id)
 WHERE f.code IS NOT NULL AND k.removed_at IS NULL
 """
 
-_STANDINGS = """
-SELECT k.id, k.repo, k.path, k.is_test, k.is_generated, k.stars, k.docstring, h.first_commit_at
+_STANDINGS = f"""
+WITH imports AS (
+    SELECT repo, first_commit_at FROM file_history WHERE first_commit_at IS NOT NULL
+    GROUP BY ALL HAVING count(*) >= {MANY_FILES}
+)
+SELECT k.id, k.repo, k.path, k.is_test, k.is_generated, k.stars, k.docstring, h.first_commit_at,
+    h.first_commit_at IS NOT NULL AND (h.repo, h.first_commit_at) IN (FROM imports) AS is_imported
 FROM kernels AS k LEFT JOIN file_history AS h ON h.repo = k.repo AND h.path = k.path
 WHERE k.removed_at IS NULL
 """
@@ -263,7 +309,7 @@ _STATES = (
     "SELECT bit_xor(hash(id, repo, path, qualname, ops, calls, docstring, is_test, is_generated)) "
     "FROM kernel_rows WHERE removed_at IS NULL",
     "SELECT bit_xor(hash(id, text)) FROM fingerprints",
-    "SELECT bit_xor(hash(name, marks, fork_of, stars)) FROM repos",
+    "SELECT bit_xor(hash(name, marks, fork_of, former_names, stars)) FROM repos",
     "SELECT bit_xor(hash(repo, path, text)) FROM documents WHERE kind = 'head'",
     "SELECT bit_xor(hash(repo, path, first_commit_at)) FROM file_history",
 )

@@ -34,22 +34,30 @@ _GENERIC = frozenset(
 class Credits:
     """What a text says of where it is from, in lower case.
 
-    `repos` are `owner/name`; `sentences` follow words of credit; `holder` is the first holder of
-    a copyright, without years.
+    `repos` are `owner/name`; `sentences` follow words of credit, and `sources` are the repositories
+    whose addresses stand in them; `holder` is the first holder of a copyright, without years.
     """
 
     repos: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     holder: str | None = None
 
     def names(self, repo: str) -> bool:
         """Tell whether the text names a repository: by its address, or in a sentence of credit.
 
-        An address may have another owner: repositories move, and packages have none.
+        Addresses count with their owner, whose forks are others; packages have none.
         """
         name = plain_name(repo)
-        if any(repo.lower() == url or name == plain_name(url) for url in self.repos):
+        if repo.lower() in self.repos:
             return True
+        if ":" in repo and any(name == plain_name(url) for url in self.repos):
+            return True
+        return self.says(repo)
+
+    def says(self, repo: str) -> bool:
+        """Tell whether a sentence of credit has the name of a repository."""
+        name = plain_name(repo)
         if len(name) < MIN_NAME or name in _GENERIC:
             return False
         return any(f" {name} " in sentence for sentence in self.sentences)
@@ -61,17 +69,23 @@ NOBODY = Credits()
 def read_credits(text: str) -> Credits:
     """Return whom the beginning of a file, or the documentation of a kernel, credits."""
     text = text[:MAX_TEXT]
-    repos = {
-        f"{owner}/{name}".lower().rstrip(".").removesuffix(".git")
-        for owner, name in _URL.findall(text)
-    }
-    sentences = [_plain(_URL.sub(" ", found)) for found in _CREDIT.findall(text)[:MAX_SENTENCES]]
+    credits = _CREDIT.findall(text)[:MAX_SENTENCES]
+    sentences = [_plain(_URL.sub(" ", found)) for found in credits]
     holder = _HOLDER.search(text)
     return Credits(
-        repos=frozenset(repos),
+        repos=frozenset(_addresses(text)),
+        sources=tuple(dict.fromkeys(name for found in credits for name in _addresses(found))),
         sentences=tuple(f" {sentence} " for sentence in sentences),
         holder=_holder(holder[1]) if holder else None,
     )
+
+
+def _addresses(text: str) -> list[str]:
+    """Return the repositories whose addresses stand in a text, in lower case."""
+    return [
+        f"{owner}/{name}".lower().rstrip(".").removesuffix(".git")
+        for owner, name in _URL.findall(text)
+    ]
 
 
 def plain_name(repo: str) -> str:
@@ -98,6 +112,7 @@ class CreditBook:
             for name in found.repos - {repo.lower()}:
                 debtors[name].add(repo)
         self._debtors = debtors
+        self._repos = sorted({repo for repo, _ in self._credits if ":" not in repo})
         self._holder = {repo: counts.most_common(1)[0][0] for repo, counts in holders.items()}
         files: dict[str, Counter[str]] = defaultdict(Counter)
         for repo, counts in holders.items():
@@ -119,6 +134,20 @@ class CreditBook:
         if holder is None or holder == self._holder.get(repo):
             return None
         return self._homes.get(holder)
+
+    def source(self, repo: str, path: str, former: Collection[str] = ()) -> str | None:
+        """Return another repository that a file says it is from, None without any.
+
+        Its address tells, or the name of one of the sources in a sentence of credit.
+        """
+        own = {name.lower() for name in (repo, *former)}
+        credits, own_name = self.of(repo, path), plain_name(repo)
+        for name in credits.sources:
+            if name not in own and not (":" in repo and plain_name(name) == own_name):
+                return name
+        if not credits.sentences:
+            return None
+        return next((n for n in self._repos if plain_name(n) != own_name and credits.says(n)), None)
 
     def credited(self, repo: str) -> int:
         """Return how many other repositories have files that name this one."""

@@ -44,6 +44,10 @@ TELLING_STEPS = 2
 MOST_LARGER = 1.6
 """How much longer the text of a near copy may be."""
 RICH_STEPS, RICH_SIZE = 4, 80
+LONG_SIZE, LONG_ALIKE = 150, 0.8
+LONG_STEPS, SHARED_STEPS = 10, 0.8
+"""Long kernels of one name in two projects that share this much of their text, and of at least so
+many steps this share, are versions of one: a scale more or a cap less came with time."""
 MAX_CALLED = 64
 """Functions behind a kernel that are looked at; real ones call a dozen."""
 MAX_DEPTH = 16
@@ -272,6 +276,8 @@ def _likeness(one: _Code, other: _Code) -> float | None:
     """Return the shared part of two near copies' text, None if they are none."""
     if not _agree(one, other):
         return None
+    if _is_version(one, other):
+        return similarity(one.print.sketch, other.print.sketch)
     needed = ALIKE_NAMED if _say_what_they_do(one, other) else ALIKE
     alike = similarity(one.print.sketch, other.print.sketch)
     if alike >= needed:
@@ -299,8 +305,8 @@ def _say_what_they_do(one: _Code, other: _Code) -> bool:
 def _agree(one: _Code, other: _Code) -> bool:
     """Tell whether nothing speaks against two kernels computing the same.
 
-    They must do the same to values. One may do more than the other, but only if asked: with its
-    options off it is the other.
+    They must do the same to values. One may do more than the other, but only if asked (with its
+    options off it is the other), or where both are long and all else is alike.
     """
     if one.ops and other.ops and one.ops != other.ops:
         # One project's variants have their own words for what they add; a copy elsewhere may stand
@@ -316,7 +322,25 @@ def _agree(one: _Code, other: _Code) -> bool:
         is_elsewhere = one.repos.isdisjoint(other.repos)
         if not (is_elsewhere and one.ops and one.ops == other.ops):
             return False
-    return _is_option(one.steps, other.steps) or _is_option(other.steps, one.steps)
+    return (
+        _is_option(one.steps, other.steps)
+        or _is_option(other.steps, one.steps)
+        or _is_version(one, other)
+    )
+
+
+def _is_version(one: _Code, other: _Code) -> bool:
+    """Tell whether two are long kernels of one name that only a few of many steps tell apart."""
+    steps = (one.steps.always | one.steps.optional, other.steps.always | other.steps.optional)
+    shared, every = steps[0] & steps[1], steps[0] | steps[1]
+    return (
+        min(one.print.size, other.print.size) >= LONG_SIZE
+        and len(shared) >= LONG_STEPS
+        and len(shared) >= SHARED_STEPS * len(every)
+        and any(one.words & other.words)
+        and one.repos.isdisjoint(other.repos)
+        and similarity(one.print.sketch, other.print.sketch) >= LONG_ALIKE
+    )
 
 
 def _is_option(less: ValueOps, more: ValueOps) -> bool:

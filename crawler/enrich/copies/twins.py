@@ -15,6 +15,8 @@ from itertools import combinations
 
 MIN_EQUAL = 3
 """Equal kernels of equal names that tell that a folder was taken over."""
+MIN_EQUAL_OF_FILE = 2
+"""The same of one file, whatever it is called where it was taken to."""
 MAX_EQUAL = 64
 """Copies of one kernel that are compared by their places; real ones have 50."""
 MAX_SAME = 8
@@ -35,6 +37,9 @@ class Place:
 _Folder = tuple[str, str]
 """A repository, and a folder in it with its last slash."""
 
+_File = tuple[str, str]
+"""A repository, and the path of a file in it."""
+
 
 def twins(places: Sequence[Place]) -> Iterator[tuple[str, str]]:
     """Yield the ids of two kernels that stand in the same place of two sources."""
@@ -49,6 +54,31 @@ def twins(places: Sequence[Place]) -> Iterator[tuple[str, str]]:
                 path = its_folder + place.path[len(folder) :]
                 for twin in by_place.get((other, path, place.qualname), [])[:MAX_SAME]:
                     yield place.id, twin.id
+    by_file: dict[_File, list[Place]] = defaultdict(list)
+    for place in places:
+        by_file[place.repo, place.path].append(place)
+    for file, its_file in _taken_files(places):
+        for place in by_file[file]:
+            for twin in by_place.get((*its_file, place.qualname), [])[:MAX_SAME]:
+                yield place.id, twin.id
+
+
+def _taken_files(places: Sequence[Place]) -> Iterator[tuple[_File, _File]]:
+    """Yield the pairs of files of two sources, one of which was taken from the other."""
+    alike: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    for place in places:
+        if place.code is not None:
+            alike[place.code, place.qualname].append(place)
+    equal: dict[tuple[_File, _File], set[str]] = defaultdict(set)
+    for same in alike.values():
+        same.sort(key=lambda place: place.id)
+        for one, other in combinations(same[:MAX_EQUAL], 2):
+            if one.repo != other.repo:
+                files = ((one.repo, one.path), (other.repo, other.path))
+                equal[files].add(one.qualname)
+    for files, found in equal.items():
+        if len(found) >= MIN_EQUAL_OF_FILE:
+            yield files
 
 
 def _taken_over(places: Sequence[Place]) -> Iterator[tuple[_Folder, _Folder]]:

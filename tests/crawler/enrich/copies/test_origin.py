@@ -41,26 +41,23 @@ def credit(*repos: str) -> Credits:
         pytest.param(
             standing("z/z", stars=1),
             standing("a/a", credits=credit("z/z"), stars=9),
-            "credited by a/a",
+            "where a/a has it from",
             id="the one that is credited",
         ),
         pytest.param(
             standing("z/z"),
             standing("a/a", fork_of="z/z", stars=9),
-            "credited by a/a",
+            "where a/a has it from",
             id="not its fork",
         ),
         pytest.param(
-            standing("z/z"), standing("a/a", home="z/z"), "credited by a/a", id="the holder's own"
+            standing("z/z"),
+            standing("a/a", home="z/z"),
+            "where a/a has it from",
+            id="the holder's own",
         ),
         pytest.param(
-            standing("z/fork", fork_of="y/gone"),
-            standing("a/a", credits=credit("y/gone")),
-            "credited by a/a",
-            id="the fork of an original that is not indexed",
-        ),
-        pytest.param(
-            standing("z/z"), standing("a/a", is_test=True), "parts of tests", id="not a test"
+            standing("z/z"), standing("a/a", is_test=True), "part of tests", id="not a test"
         ),
         pytest.param(
             standing("z/z"),
@@ -77,13 +74,13 @@ def credit(*repos: str) -> Credits:
         pytest.param(
             standing("z/z", first_commit_at=OLDER),
             standing("pypi:a", stars=9),
-            "packages",
+            "in packages",
             id="the one with a date, not a package",
         ),
         pytest.param(
             standing("z/z", first_commit_at=NEWER),
             standing("a/a", first_commit_at=OLDER, credits=credit("z/z")),
-            "credited by a/a",
+            "where a/a has it from",
             id="the one that is credited, though its file is younger",
         ),
         pytest.param(
@@ -101,13 +98,19 @@ def credit(*repos: str) -> Credits:
         pytest.param(
             standing("z/z"),
             standing("pypi:z", stars=9),
-            "packages",
+            "in packages",
             id="a repository, not a package",
         ),
         pytest.param(
             standing("z/z", credited=2), standing("a/a", stars=9), "2 others", id="the well-known"
         ),
         pytest.param(standing("z/z", stars=9), standing("a/a", stars=1), "stars (9)", id="stars"),
+        pytest.param(
+            standing("a/a", "z/z/z.py", first_commit_at=OLDER),
+            standing("a/a", first_commit_at=NEWER),
+            "oldest of its repository (2022-06-30)",
+            id="the older of one repository",
+        ),
         pytest.param(
             standing("a/a", "z.py"),
             standing("a/a", "benchmarks/a.py"),
@@ -130,7 +133,8 @@ def test_who_had_it_first_goes_before_who_is_credited_by_a_later_one() -> None:
     found = find_origin([first, between, later])
     assert (found.id, found.reason) == (
         first.id,
-        "the others say that theirs is from elsewhere; its file is the oldest (2022-06-30)",
+        "one of the others is from elsewhere by their own credits; "
+        "of the rest, its file is the oldest (2022-06-30)",
     )
 
 
@@ -142,14 +146,13 @@ def test_a_file_is_as_old_as_those_that_are_from_it() -> None:
     assert found.id == moved.id
 
 
-def test_a_package_may_be_older_than_any_date_and_says_no_date() -> None:
-    package = standing("pypi:z")
-    old = standing("a/a", first_commit_at=OLDER)
-    new = standing("b/b", first_commit_at=NEWER, credits=credit("z/z"))
-    found = find_origin([package, old, new])
-    assert found.id == package.id
-    assert found.reason.startswith("the others say that theirs is from elsewhere")
-    assert "its file" not in found.reason
+def test_a_package_comes_after_the_repository_that_it_is_built_from() -> None:
+    own = credit("acme/fast")
+    package = standing("pypi:fast", credits=own, stars=9)
+    built_from = standing("acme/fast", credits=own, first_commit_at=NEWER)
+    later = standing("b/b", credits=own, first_commit_at=NEWER + timedelta(days=9))
+    assert find_origin([package, built_from, later]).id == built_from.id
+    assert find_origin([package, later]).id == package.id
 
 
 def test_dates_do_not_decide_where_one_is_unknown() -> None:
@@ -157,15 +160,77 @@ def test_dates_do_not_decide_where_one_is_unknown() -> None:
     assert find_origin([dated, undated]).id == undated.id
 
 
-def test_where_all_are_copies_the_other_rules_decide() -> None:
-    marks = frozenset({"vendored"})
-    one, other = standing("a/a", marks=marks, stars=1), standing("z/z", marks=marks, stars=2)
-    assert find_origin([one, other]).id == other.id
+VENDORED = frozenset({"vendored"})
 
 
-def test_where_nothing_tells_the_answer_says_so() -> None:
-    found = find_origin([standing("b/b"), standing("a/a")])
-    assert (found.id, found.reason) == ("a/a:k.py::k", "nothing tells them apart")
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        pytest.param(
+            [standing("a/a", marks=VENDORED, stars=1), standing("z/z", marks=VENDORED)],
+            "only collections",
+            id="collections",
+        ),
+        pytest.param(
+            [standing("a/a", "third_party/k.py"), standing("z/z", "vendor/k.py", stars=2)],
+            "only folders of other people's code",
+            id="folders",
+        ),
+        pytest.param(
+            [
+                standing("z/fork", fork_of="y/gone", first_commit_at=OLDER),
+                standing("a/a", marks=VENDORED),
+            ],
+            "only forks",
+            id="a fork beside a collection",
+        ),
+        pytest.param(
+            [
+                standing("a/a", source="y/gone", first_commit_at=OLDER),
+                standing("z/z", first_commit_at=NEWER),
+            ],
+            "from elsewhere too (y/gone)",
+            id="the older credits one that is not indexed",
+        ),
+        pytest.param(
+            [standing("a/a", home="y/gone", stars=2), standing("z/z")],
+            "from elsewhere too (y/gone)",
+            id="the copyright of another",
+        ),
+        pytest.param(
+            [
+                standing("a/a", is_imported=True, first_commit_at=OLDER),
+                standing("z/z", first_commit_at=NEWER),
+            ],
+            "import of many files",
+            id="the date of an import",
+        ),
+        pytest.param([standing("b/b"), standing("a/a")], "nothing tells", id="nothing"),
+        pytest.param([standing("b/b", "x/y/k.py"), standing("a/a")], "nothing tells", id="depth"),
+    ],
+)
+def test_where_it_cannot_be_told_there_is_no_original(members: list[Standing], reason: str) -> None:
+    for order in (members, members[::-1]):
+        found = find_origin(order)
+        assert found.id is None
+        assert reason in found.reason
+
+
+def test_what_is_imported_is_the_original_where_others_name_it() -> None:
+    imported = standing("a/a", is_imported=True, first_commit_at=OLDER)
+    debtor = standing("z/z", first_commit_at=NEWER, credits=credit("a/a"))
+    assert find_origin([imported, debtor]).id == imported.id
+
+
+def test_each_reason_says_of_how_many_others_it_is_true() -> None:
+    members = [
+        standing("z/z", first_commit_at=OLDER),
+        standing("a/a", is_test=True),
+        standing("b/b", is_test=True),
+        standing("c/c", first_commit_at=NEWER),
+    ]
+    reason = "2 others are part of tests; of the rest, its file is the oldest (2022-06-30)"
+    assert find_origin(members).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -174,7 +239,6 @@ def test_where_nothing_tells_the_answer_says_so() -> None:
         ("# Adapted from https://github.com/Acme/Fast-Kernels/blob/main/k.py", "acme/fast-kernels"),
         ("# see git@github.com:acme/fast-kernels.git", "acme/fast-kernels"),
         ("# https://raw.githubusercontent.com/acme/fast-kernels/main/k.py", "acme/fast-kernels"),
-        ("# https://github.com/former-owner/fast-kernels", "acme/fast-kernels"),
         ("# https://github.com/acme/fast-kernels", "pypi:fast-kernels"),
         ("# This file contains code copied from the fast-kernels project.", "acme/fast-kernels"),
         ('"""Based on\nFast Kernels (thanks!)."""', "acme/fast_kernels"),
@@ -191,6 +255,7 @@ def test_texts_name_repositories(text: str, repo: str) -> None:
         "# fast-kernels are what we write here",
         "# Adapted from https://github.com/other/kernels",
         "# copied from the fast kernelspace",
+        "# see https://github.com/another-owner/fast-kernels",
         "",
     ],
 )
@@ -200,7 +265,7 @@ def test_other_texts_do_not(text: str) -> None:
 
 def test_names_that_every_project_has_need_their_address() -> None:
     assert not read_credits("# adapted from the Triton tutorial").names("triton-lang/triton")
-    assert read_credits("# from https://github.com/openai/triton").names("triton-lang/triton")
+    assert read_credits("# from https://github.com/openai/triton").names("openai/triton")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +297,29 @@ def test_a_holder_is_at_home_where_most_of_their_files_are() -> None:
     assert book.home("us/us", "1.py") is None
     assert book.home("them/home", "1.py") is None
     assert book.home("us/us", "unknown.py") is None
+
+
+def test_former_names_of_a_repository_are_its_own() -> None:
+    moved = standing("new/home", former=("old/home",))
+    other = standing("a/a", credits=credit("old/home"))
+    assert find_origin([moved, other]).id == moved.id
+    assert not standing("a/a", credits=credit("old/home")).owes(standing("fork/home"))
+
+
+def test_the_source_of_a_file_is_another_repository_that_it_credits() -> None:
+    text = "# Adapted from https://github.com/z/z/blob/main/k.py"
+    heads = [
+        ("a/a", "k.py", text),
+        ("z/z", "k.py", text),
+        ("pypi:z", "k.py", text),
+        ("a/a", "issue.py", "# see https://github.com/z/z/issues/1"),
+    ]
+    book = CreditBook(heads)
+    assert book.source("a/a", "k.py") == "z/z"
+    assert book.source("new/z", "k.py", former=("z/z",)) is None
+    assert book.source("z/z", "k.py") is None
+    assert book.source("pypi:z", "k.py") is None
+    assert book.source("a/a", "issue.py") is None
 
 
 def test_credits_are_counted_by_repositories() -> None:
