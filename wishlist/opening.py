@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 
-from crawler.enrich.op_vocabulary import op_vocabulary
-from crawler.enrich.words import words_of
-
 LONGEST_OPENING = 5
 """Words before the first article that may all be of asking: "it would be great to have a"."""
 
@@ -91,6 +88,10 @@ def _before_article(text: str) -> str:
     match = _FIRST_ARTICLE.match(text)
     if match is None or len(match[1].split()) > LONGEST_OPENING:
         return text
+    # Most questions have no article, and need no vocabulary to be read.
+    from crawler.enrich.op_vocabulary import op_vocabulary
+    from crawler.enrich.words import words_of
+
     reading = op_vocabulary().book.read(words_of(match[1]))
     named = {phrase.text for phrase in (*reading.strong, *reading.plain)} - {"add"}
     return text if named else text[match.end() :]

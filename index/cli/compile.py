@@ -44,7 +44,7 @@ def command(
     jobs: int,
     style: str,
 ) -> int:
-    """Compile kernels without a GPU, by release of Triton and kind of GPU.
+    """Compile kernels without a GPU, by release and target.
 
     ID is a kernel of the index, or the end of its id: its code is read from its source and made one
     file. FILE is a Python file that holds what its kernels need; NAME is one of its functions. Each

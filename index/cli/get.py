@@ -40,7 +40,9 @@ def command(
     file: Path | None,
     style: str,
 ) -> int:
-    """Print one kernel as one self-contained file that imports Triton alone.
+    """Print one kernel as one self-contained file.
+
+    It imports Triton alone.
 
     Constants and device functions come along from wherever the project has them, its decorators
     become plain autotune and heuristics, and the head of the file tells what was replaced or left

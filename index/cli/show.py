@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @format_option
 @click.pass_obj
 def command(settings: Settings, id: str, source: bool, style: str) -> int:
-    """Show all that is known of one kernel, or of one operation and the kernels it runs.
+    """Show all that is known of one kernel.
+
+    Or of one operation and the kernels that it runs.
 
     ID may be the end of one (path::name, or the name), if only one kernel ends so, or all that do
     are copies of one of them, or the address of its lines on GitHub, at any commit. As JSON it is

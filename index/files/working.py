@@ -180,6 +180,9 @@ class WorkingCopy:
         con = connect_for_writing(self.building, reach=(self.staging,))
         migrate(con, since=0 if base is None else schema_version(con, self.building))
         write_meta(con, "parent", generation)
+        # Views are bound while a log is replayed, before the functions that they call are there:
+        # no log that a crash leaves behind may hold one.
+        con.execute("CHECKPOINT")
         return con
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
