@@ -18,9 +18,11 @@ _CO_AUTHOR = re.compile(
     r"^[ \t]*co-authored-by:[ \t]*([^<\n]{1,200})<([^>\n]{0,200})>", re.I | re.M
 )
 _BOT_NAME = re.compile(
-    r"\[bot\]|(^|[-_ ])bot$|^github[-_ ]?actions?\b|mergebot$|^(web-flow|dependabot|renovate|"
-    r"pre-commit(-ci)?|copilot|claude( code)?|cursor( agent)?|codex|gemini[- ]code[- ]assist|"
-    r"devin[- ]ai|ghstack|copybara)\b",
+    r"\[bot\]|(^|[-_])bot$|^github[-_ ]?actions?\b|mergebot$|^(web-flow|dependabot|renovate|"
+    r"pre-commit(-ci)?|copilot|claude[- ](code|opus|sonnet|haiku)|cursor[- ]agent|codex|"
+    r"gemini[- ]code[- ]assist|devin[- ]ai|ghstack|copybara)\b|"
+    # A person may bear the name of a program, or be called Bot by surname.
+    r"\b(ci|release|merge|auto|automation|build|update|format|lint|sync|test|docs?|github) bot$",
     re.IGNORECASE,
 )
 _BOT_ADDRESS = re.compile(

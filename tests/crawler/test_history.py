@@ -89,12 +89,28 @@ def test_co_authors_are_read_wherever_the_message_names_them():
         ("Copilot", "198982749+Copilot@users.noreply.github.com"),
         ("Anything", "49699333+dependabot[bot]@users.noreply.github.com"),
         ("Claude", "noreply@anthropic.com"),
+        ("Claude Opus 4.5", "x@y"),
+        ("Claude Code", "x@y"),
+        ("Release Bot", "x@y"),
+        ("Renovate Bot", "x@y"),
     ],
 )
 def test_programs(name, address):
     assert is_bot(Person(name, address.lower()))
 
 
-@pytest.mark.parametrize("name", ["Abbot", "Robota", "Claudette Dupont", "Renova Teo", "Bo Tang"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Abbot",
+        "Robota",
+        "Claudette Dupont",
+        "Renova Teo",
+        "Bo Tang",
+        "Claude",
+        "Claude Shannon",
+        "Jean Bot",
+    ],
+)
 def test_people(name):
     assert not is_bot(Person(name, "p@x.org"))

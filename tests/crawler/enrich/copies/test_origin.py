@@ -216,6 +216,63 @@ def test_where_it_cannot_be_told_there_is_no_original(members: list[Standing], r
         assert reason in found.reason
 
 
+# What is recorded of kernels whose original was told by hand; the first is the original.
+KNOWN = {
+    "layer norm of mamba": [
+        standing(
+            "Dao-AILab/flash-attention",
+            "flash_attn/ops/triton/layer_norm.py",
+            first_commit_at=datetime(2023, 11, 13, 9, 56, 46),
+        ),
+        standing(
+            "state-spaces/mamba",
+            "mamba_ssm/ops/triton/layer_norm.py",
+            first_commit_at=datetime(2023, 12, 4, 16, 18, 29),
+            home="Dao-AILab/flash-attention",
+        ),
+    ],
+    "int4 and int8 of LightLLM": [
+        standing(
+            "ModelTC/lightllm",
+            "lightllm/common/basemodel/triton_kernel/dequantize_gemm_int4.py",
+            first_commit_at=datetime(2023, 9, 12, 5, 56, 15),
+            credited=1,
+        ),
+        standing(
+            "S-LoRA/S-LoRA",
+            "slora/common/basemodel/triton_kernel/dequantize_gemm_int4.py",
+            first_commit_at=datetime(2023, 7, 22, 8, 11, 15),
+            is_imported=True,
+        ),
+    ],
+    "dequantization of DeepSeek": [
+        standing(
+            "deepseek-ai/DeepSeek-V3",
+            "inference/kernel.py",
+            first_commit_at=datetime(2024, 12, 26, 11, 1, 57),
+        ),
+        standing(
+            "kvcache-ai/ktransformers",
+            "archive/ktransformers/ktransformers_ext/triton/fp8gemm.py",
+            first_commit_at=datetime(2025, 2, 22, 13, 5, 8),
+            credits=Credits(sentences=(" from deepseek ai deepseek v3 ",)),
+        ),
+        standing(
+            "ModelTC/lightllm",
+            "lightllm/models/deepseek2/triton_kernel/weight_dequant.py",
+            first_commit_at=datetime(2025, 2, 22, 13, 23, 28),
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("known", KNOWN)
+def test_known_originals(known: str) -> None:
+    original, *_ = members = KNOWN[known]
+    assert find_origin(members).id == original.id
+    assert find_origin(members[::-1]).id == original.id
+
+
 def test_what_is_imported_is_the_original_where_others_name_it() -> None:
     imported = standing("a/a", is_imported=True, first_commit_at=OLDER)
     debtor = standing("z/z", first_commit_at=NEWER, credits=credit("a/a"))
