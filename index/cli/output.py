@@ -31,11 +31,18 @@ def print_table(table: Table, style: str, *, columns: Sequence[str] | None = Non
         emit(lambda out: WRITERS[style](shown, out))
     else:
         is_terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if is_terminal else None
+        width = output_width()
         if width is not None and columns is not None:
             shown = without_what_does_not_fit(shown, width)
         bold = is_terminal and "NO_COLOR" not in os.environ
         emit(lambda out: write_table(shown, out, width=width, bold=bold))
+
+
+def output_width() -> int | None:
+    """Return how wide lines on stdout may be: a terminal's width, or COLUMNS; None: any."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def emit(write: Callable[[TextIO], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,11 +11,17 @@ from index.cli.group import Settings
 from index.cli.options import Decorator, format_option, limit_option
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from index.queries.filter_values import UnknownValue
     from index.queries.search import Found
+    from index.table import Table
 
 # What a person sees of each kernel, as far as it is known.
-SHOWN = ("id", "role", "ops", "license", "triton_min", "stars", "n_copies", "verified", "summary")
+SHOWN = (
+    "id", "role", "ops", "license", "triton_min", "triton_max", "stars", "n_copies", "verified",
+    "summary",
+)  # fmt: skip
 
 SHOWN_OPERATION = ("id", "kind", "signature", "ops", "is_differentiable", "license", "summary")
 
@@ -88,18 +95,16 @@ def command(
     QUERY is made of words, or of a name in any spelling: rmsnorm, rms_norm and "RMS norm" are the
     same. Without it, every kernel that passes the filters is found. Of --op, --tag, --feature and
     --dtype a kernel must have all that are given; of the others, one. What is not known of a
-    kernel does not pass. Exits with 1 if nothing is found.
+    kernel does not pass. A terminal gets short ids, which show takes, with ops, licence, range of
+    Triton releases and whether verified (ok). Exits with 1 if nothing is found.
     """
     from index.cli.output import note, print_table
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.filter_values import read_filters
     from index.queries.filters import Filters
-    from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
-    from index.queries.operations import OPERATION_COLUMNS, fetch_operations
     from index.queries.search import Kind, Sort, search
 
-    columns = (*SHOWN, "permalink") if style == "md" else SHOWN
     with open_index(index_to_read(settings.db, note)) as con:
         chosen, unknown = read_filters(con, Filters(**filters))
         found = search(
@@ -111,16 +116,46 @@ def command(
             copies=copies,
             kind=Kind(kind) if kind else None,
         )
-        if kind == Kind.OPERATION:
-            shown = SHOWN_OPERATION if style in ("table", "md") else OPERATION_COLUMNS
-            table = fetch_operations(con, found.ids, shown)
-        else:
-            shown = columns if style in ("table", "md") else KERNEL_COLUMNS
-            table = fetch_kernels(con, found.ids, shown)
+        table, shown = _table(con, found.ids, style, is_of_operations=kind == Kind.OPERATION)
+        has_stars = sort != Sort.STARS or kind == Kind.OPERATION or _has_stars(con, found.ids)
     if found.ids or style != "table":
         print_table(table, style, columns=shown)
+    if found.ids and not has_stars:
+        note(
+            "no stars are known of these, so they come by relevance; a crawl of GitHub counts them"
+        )
     _explain(found, unknown, has_filters=chosen != Filters(include_tests=chosen.include_tests))
     return 0 if found.ids else 1
+
+
+def _table(
+    con: DuckDBPyConnection, ids: Sequence[str], style: str, *, is_of_operations: bool
+) -> tuple[Table, tuple[str, ...]]:
+    """Return what was found, and the columns of it that people see."""
+    from index.cli.output import output_width
+    from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
+    from index.queries.operations import OPERATION_COLUMNS, fetch_operations
+    from index.queries.short_ids import short_ids
+    from index.show.search_table import FIT_COLUMNS, room_for_id, search_table
+
+    is_for_people = style in ("table", "md")
+    if is_of_operations:
+        shown = SHOWN_OPERATION if is_for_people else OPERATION_COLUMNS
+        return fetch_operations(con, ids, shown), shown
+    people = (*SHOWN, "permalink") if style == "md" else SHOWN
+    shown = people if is_for_people else KERNEL_COLUMNS
+    table = fetch_kernels(con, ids, shown)
+    width = output_width() if style == "table" else None
+    if width is None:
+        return table, shown
+    names = short_ids(con, ids, room_for_id(width))
+    return search_table(table, names, width), FIT_COLUMNS
+
+
+def _has_stars(con: DuckDBPyConnection, ids: Sequence[str]) -> bool:
+    from index.queries.kernels import fetch_kernels
+
+    return any(stars is not None for stars in fetch_kernels(con, ids, ["stars"]).column("stars"))
 
 
 def _explain(found: Found, values: tuple[UnknownValue, ...], *, has_filters: bool) -> None:

@@ -9,6 +9,7 @@ import duckdb
 
 from index.queries.addresses import Address, find_at, read_address
 from index.queries.kernels import KERNEL_COLUMNS, fetch_kernels
+from index.queries.short_ids import short_id_condition
 from index.table import Table
 
 # How many ids a message about an unclear or unknown name holds.
@@ -30,22 +31,27 @@ class Lookup:
 def find_kernel(con: duckdb.DuckDBPyConnection, wanted: str) -> Lookup:
     """Return the kernel that is meant by an id, the end of one, or a name that only one has.
 
-    So by a permalink, of whatever commit. Of several that are copies of each other, their original
-    is meant. A live kernel goes before removed ones. What nothing answers to gets the nearest ids.
+    So by a short id as tables have them, `name:kernel` or with an ellipsis, and by a permalink of
+    whatever commit. Of several that are copies of each other, their original is meant. A live
+    kernel goes before removed ones. What nothing answers to gets the nearest ids.
     """
     address = read_address(wanted)
     if address is not None:
         return _at(con, wanted, address)
-    for condition in (
-        "id = $wanted",
-        "(ends_with(id, '::' || $wanted) OR ends_with(id, '/' || $wanted) "
-        "OR ends_with(id, ':' || $wanted) OR name = $wanted)",
+    for condition, values in (
+        ("id = $wanted", {"wanted": wanted}),
+        (
+            "(ends_with(id, '::' || $wanted) OR ends_with(id, '/' || $wanted) "
+            "OR ends_with(id, ':' || $wanted) OR name = $wanted)",
+            {"wanted": wanted},
+        ),
+        short_id_condition(wanted),
     ):
         for state in ("IS NULL", "IS NOT NULL"):
             found = con.execute(
                 f"SELECT id, origin FROM kernels WHERE {condition} AND removed_at {state} "  # noqa: S608
                 "ORDER BY stars DESC NULLS LAST, id",
-                {"wanted": wanted},
+                values,
             ).fetchall()
             if found:
                 return _told_apart(found)
