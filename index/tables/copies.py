@@ -154,7 +154,7 @@ def _standings(con: duckdb.DuckDBPyConnection) -> Mapping[str, Standing]:
     former = _former_names({name: former for name, *_, former in repos})
     heads = con.execute("SELECT repo, path, text FROM documents WHERE kind = 'head' ORDER BY ALL")
     copiers = {name for name, found in marks.items() if found}
-    book = CreditBook(heads.fetchall(), copiers)
+    book = CreditBook(heads.fetchall(), copiers, marks)
     rows = con.execute(_STANDINGS).fetchall()
     return {
         id: Standing(

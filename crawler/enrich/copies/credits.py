@@ -97,11 +97,15 @@ class CreditBook:
     """What the files of all sources say of each other."""
 
     def __init__(
-        self, heads: Iterable[tuple[str, str, str]], copiers: Collection[str] = ()
+        self,
+        heads: Iterable[tuple[str, str, str]],
+        copiers: Collection[str] = (),
+        repos: Collection[str] = (),
     ) -> None:
         """Read the beginnings of files: repository, path and text of each.
 
-        `copiers` are repositories that mostly copy: no copyright holder is at home there.
+        `copiers` are repositories that mostly copy: no copyright holder is at home there. `repos`
+        are sources that may be named, also without heads of their own.
         """
         self._credits = {(repo, path): read_credits(text) for repo, path, text in heads}
         holders: dict[str, Counter[str]] = defaultdict(Counter)
@@ -112,7 +116,9 @@ class CreditBook:
             for name in found.repos - {repo.lower()}:
                 debtors[name].add(repo)
         self._debtors = debtors
-        self._repos = sorted({repo for repo, _ in self._credits if ":" not in repo})
+        self._repos = sorted(
+            {name for name in (*repos, *(repo for repo, _ in self._credits)) if ":" not in name}
+        )
         self._holder = {repo: counts.most_common(1)[0][0] for repo, counts in holders.items()}
         files: dict[str, Counter[str]] = defaultdict(Counter)
         for repo, counts in holders.items():

@@ -377,6 +377,10 @@ def test_the_source_of_a_file_is_another_repository_that_it_credits() -> None:
     assert book.source("z/z", "k.py") is None
     assert book.source("pypi:z", "k.py") is None
     assert book.source("a/a", "issue.py") is None
+    elsewhere = [("a/a", "k.py", "# Adopted from https://models.example/acme/Fast-Kernels/k.py")]
+    assert CreditBook(elsewhere).source("a/a", "k.py") is None
+    named = CreditBook(elsewhere, repos=["acme/Fast-Kernels", "a/a"])
+    assert named.source("a/a", "k.py") == "acme/Fast-Kernels"
 
 
 def test_credits_are_counted_by_repositories() -> None:
