@@ -373,6 +373,7 @@ class Window:
 FLAT = {
     64: Tiling(256, 64, 64, 4, 8),
     128: Tiling(128, 128, 64, 4, 8),
+    192: Tiling(256, 128, 64, 3, 8),
     256: Tiling(128, 256, 64, 3, 8),
 }
 BY_POINTER = {
@@ -435,7 +436,8 @@ def _flat(x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, window: Win
     steps_c = cdiv(c, BLOCK_K)
     taps = _picture(weight, (r, s), (0, 0), steps_c * BLOCK_K)
     rows = picture.reshape(1, -1, picture.shape[3])
-    tiling = FLAT[64 if k <= 64 else 128 if k <= 128 or n * oh * ow < 20_000 else 256]
+    narrow = 128 if k <= 128 or n * oh * ow < 20_000 else 256
+    tiling = FLAT[64 if k <= 64 else narrow if k <= 128 or k % 256 == 0 else 192]
     # Tiles are stored by channels, a multiple of 16; another order is made of them afterwards.
     pitch = cdiv(k, 16) * 16
     apart = pitch != k or not window.channels_last
@@ -608,8 +610,13 @@ def _convolve(
     y = _empty(shape, x, channels_last=window.channels_last)
     if method == "flat":
         _flat(x, weight, bias, y, window)
-    elif method == "slabs":
+    elif method == "slabs" and window.channels_last:
         _slabs(x, weight, bias, y, window)
+    elif method == "slabs":
+        # Stored by channels and copied: a tile has few neighbours along a row of NCHW.
+        last = _empty(shape, x, channels_last=True)
+        _slabs(x, weight, bias, last, replace(window, channels_last=True))
+        copy_rows(last.permute(0, 2, 3, 1).reshape(x.shape[0], -1, shape[1]).mT, y.flatten(2))
     else:
         _pointers(x, weight, bias, y, window, turned=False)
     return y

@@ -221,10 +221,9 @@ def _kernel(
             tl.atomic_xchg(count_ptr + block, 0, sem="relaxed")
 
 
-# Column block, warps and stages. Measured on an H200.
-BLOCK_N, NUM_WARPS, NUM_STAGES = 64, 2, 4
-# Programs a multiprocessor that the splits are to give.
-PROGRAMS = 4
+# By rows of a tile: column block, warps, stages, and programs a multiprocessor that splits are to
+# give. Measured on an H200.
+SHAPES = {16: (32, 1, 5, 8), 32: (64, 4, 4, 4), 64: (128, 4, 3, 2)}
 # Counters are handed out by so many: they lie on lines of the cache of their own.
 _LINE = 32
 _MOST_BLOCKS = 1 << 14
@@ -259,10 +258,10 @@ def _counters(blocks: int, device: torch.device) -> Tensor:
     return _of_stream[key]
 
 
-def _splits_for(n: int, steps: int, device: torch.device) -> int:
+def _splits_for(blocks: int, steps: int, programs: int, device: torch.device) -> int:
     """How many parts of K: a power of two that gives every multiprocessor work, few steps each."""
     splits = 1
-    while splits < 16 and cdiv(n, BLOCK_N) * splits < PROGRAMS * multiprocessors(device) * 0.75:
+    while splits < 16 and blocks * splits < programs * multiprocessors(device) * 0.75:
         splits *= 2
     while splits > 1 and steps // splits < 4:
         splits //= 2
@@ -276,17 +275,19 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
     y = torch.empty((m, n), dtype=x.dtype, device=x.device)
     if y.numel() == 0:
         return y
-    splits = _splits_for(n, steps, x.device)
-    if cdiv(n, BLOCK_N) > _MOST_BLOCKS:
+    block_m = 16 if m <= 16 else 32 if m <= 32 else 64
+    block_n, num_warps, num_stages, programs = SHAPES[block_m]
+    blocks = cdiv(n, block_n)
+    splits = _splits_for(blocks, steps, programs, x.device)
+    if blocks > _MOST_BLOCKS:
         splits = 1
     part = count = None
     if splits > 1:
         part = torch.empty((splits, m, n), dtype=torch.float32, device=x.device)
-        count = _counters(cdiv(n, BLOCK_N), x.device)
-    block_m = 16 if m <= 16 else 32 if m <= 32 else 64
+        count = _counters(blocks, x.device)
     per_split = cdiv(steps, splits)
     assembly = torch.version.hip is None and not triton.knobs.runtime.interpret
-    launch_on(x.device, _kernel, (cdiv(n, BLOCK_N), splits))(
+    launch_on(x.device, _kernel, (blocks, splits))(
         x,
         packed,
         scales,
@@ -302,12 +303,12 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
         group_size,
         per_split,
         splits,
-        n % BLOCK_N == 0 and k == per_split * splits * STEP,
+        n % block_n == 0 and k == per_split * splits * STEP,
         assembly,
         block_m,
-        BLOCK_N,
-        num_warps=NUM_WARPS if block_m == 16 else 4,
-        num_stages=NUM_STAGES,
+        block_n,
+        num_warps=num_warps,
+        num_stages=num_stages,
     )
     return y
 
