@@ -24,13 +24,25 @@ SMALL = {
     "rope": ((2, 3, 4), {"angles": (3, 4)}),
     "attention": ((1, 2, 3, 4), {"kv_heads": 1, "causal": True}),
     "attention_varlen": ((5, 2, 3), {"lens": (3, 2), "kv_heads": 1, "causal": True}),
+    "conv2d": ((1, 2, 3, 3, 2, 2, 2), {"padding": 1, "stride": 2}),
+    "grouped_matmul": ((3, 2, 4), {"sizes": (1, 2)}),
+    "matmul": ((3, 2, 4), {}),
 }
 WITHOUT = [name for name, spec in vk.load_specs().items() if not spec.grads]
 
 
+# Numerical derivatives need more digits than these take.
+HALVES = [name for name, spec in SPECS.items() if "float32" not in spec.dtypes]
+
+
+def a_small_case(spec):
+    shape, params = SMALL.get(spec.name, ((3, 5), {}))
+    return Case(id="small", shape=shape, params=params)
+
+
 def a_case(spec):
-    """The first ordinary case of some size."""
-    return next(
+    """The first ordinary case of some size, or a small one."""
+    found = (
         case
         for case in spec.cases
         if not case.gpu_only
@@ -39,6 +51,12 @@ def a_case(spec):
         and len(case.shape) > 1
         and 64 < torch.Size(case.shape).numel() < 5000
     )
+    return next(found, None) or a_small_case(spec)
+
+
+def a_dtype(spec):
+    """The widest that the op takes."""
+    return "float32" if "float32" in spec.dtypes else spec.dtypes[0]
 
 
 def third_derivatives(op, grads, arguments):
@@ -65,7 +83,7 @@ def third_derivatives(op, grads, arguments):
 @pytest.mark.parametrize("name", SPECS)
 def test_second_derivatives_agree_with_float64(name):
     spec = SPECS[name]
-    arguments = draw_arguments(spec, a_case(spec), "float32", "cpu", seed=1)
+    arguments = draw_arguments(spec, a_case(spec), a_dtype(spec), "cpu", seed=1)
     truth = reference_arguments(arguments, a_case(spec))
     found = third_derivatives(spec.op, spec.grads, arguments)
     wanted = third_derivatives(spec.reference, spec.grads, truth)
@@ -73,17 +91,15 @@ def test_second_derivatives_agree_with_float64(name):
     assert any(bool(want.any()) for want in wanted) or name == "relu"
     for got, want in zip(found, wanted, strict=True):
         error = (got - want).norm() / want.norm().clamp_min(1e-3)
-        assert error < 1e-3
+        assert error < (1e-2 if name in HALVES else 1e-3)
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in HALVES])
 def test_gradgradcheck_passes_in_float64(name):
     spec = SPECS[name]
-    shape, params = SMALL.get(name, ((3, 5), {}))
-    case = Case(id="small", shape=shape, params=params)
     arguments = {
         key: value.detach().double() if key in spec.grads else value
-        for key, value in draw_arguments(spec, case, "float32", "cpu", seed=1).items()
+        for key, value in draw_arguments(spec, a_small_case(spec), "float32", "cpu", seed=1).items()
     }
     names = [n for n in spec.grads if n in arguments]
     leaves = [arguments[n].requires_grad_() for n in names]
@@ -115,10 +131,12 @@ def test_a_frozen_weight_has_no_second_derivative_and_the_input_has():
 @pytest.mark.parametrize("name", WITHOUT)
 def test_an_op_without_gradient_says_so(name):
     spec = vk.load_specs()[name]
-    arguments = draw_arguments(spec, a_case(spec), "float32", "cpu", seed=1)
-    first = next(a for a in arguments.values() if isinstance(a, torch.Tensor))
-    if not first.is_floating_point():
-        return
+    arguments = draw_arguments(spec, a_case(spec), a_dtype(spec), "cpu", seed=1)
+    first = next(
+        value
+        for value in arguments.values()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    )
     first.requires_grad_()
     if name.startswith("arg"):
         assert not spec.op(**arguments).requires_grad
@@ -130,8 +148,12 @@ def test_an_op_without_gradient_says_so(name):
 @pytest.mark.parametrize("name", vk.OPS)
 def test_a_forward_mode_tangent_is_not_lost_unseen(name):
     spec = vk.load_specs()[name]
-    arguments = draw_arguments(spec, a_case(spec), "float32", "cpu", seed=1)
-    first = next(n for n, value in arguments.items() if isinstance(value, torch.Tensor))
+    arguments = draw_arguments(spec, a_case(spec), a_dtype(spec), "cpu", seed=1)
+    first = next(
+        name
+        for name, value in arguments.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    )
     with torch.autograd.forward_ad.dual_level(), torch.no_grad():
         value = arguments[first].detach()
         arguments[first] = torch.autograd.forward_ad.make_dual(value, torch.ones_like(value))

@@ -226,8 +226,8 @@ def matmul_fp8(
 
     Raises:
         TypeError: a or b is not fp8, a scale is no float, or out_dtype is none that can be stored.
-        ValueError: shapes or devices do not fit, the GPU has no fp8, a gradient is wanted of a
-            scale, or there is no such method.
+        ValueError: shapes or devices do not fit, the GPU has no fp8, a gradient is wanted, or there
+            is no such method.
     """
     if a.dtype not in FP8 or b.dtype not in FP8:
         raise TypeError(
@@ -238,7 +238,7 @@ def matmul_fp8(
     check_matrices("matmul_fp8", a, b)
     check_method("matmul_fp8", method)
     _check_device(a)
-    check_no_grad("matmul_fp8", *(s for s in (scale_a, scale_b) if s is not None))
+    check_no_grad("matmul_fp8", *(t for t in (a, b, scale_a, scale_b) if t is not None))
     (m, k), n = a.shape, b.shape[1]
     if scale_a is not None and scale_b is not None and _are_blocks(scale_a, scale_b, m, n, k):
         return _multiply_blocks(a, b, scale_a.float(), scale_b.float(), out_dtype, method)
