@@ -13,10 +13,11 @@ SHOWN = ("id", "relation", "similarity", "license", "stars", "why")
 
 @click.command()
 @click.argument("id")
+@click.option("--why", is_flag=True, help="Show why the original is said to be one, too.")
 @limit_option(default=20)
 @format_option
 @click.pass_obj
-def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
+def command(settings: Settings, id: str, why: bool, limit: int | None, style: str) -> int:
     """List the copies of one kernel, the likely original first.
 
     A copy is equal after renaming (similarity 1), a near copy nearly so; of others the text proves
@@ -37,7 +38,7 @@ def command(settings: Settings, id: str, limit: int | None, style: str) -> int:
         copies = similar_kernels(con, found.id, limit)
     note_copies(id, found)
     if copies.rows or style != "table":
-        columns = (*SHOWN, "permalink") if style == "md" else SHOWN
+        columns = (*SHOWN, *(["why"] if why else []), *(["permalink"] if style == "md" else []))
         print_table(copies, style, columns=columns)
     if not copies.rows:
         note(f"{found.id}: no other kernel in the index is a copy of it")
