@@ -306,3 +306,13 @@ def test_what_is_no_python_any_more_is_left_alone(db: Path) -> None:
     save(db, crawled(kernel("broken", source="@triton.jit\ndef broken(:\n"), norm("acme/kernels")))
     assert column(db, "SELECT code IS NULL FROM fingerprints ORDER BY id") == [True, False]
     assert column(db, "SELECT n_copies FROM kernels") == [0, 0]
+
+
+def test_a_person_gets_the_reasons_on_request(
+    indexed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--db", str(indexed), "similar", "a/copy:ops/rms_norm.py::rms_norm_kernel"]
+    assert main(words) == 0
+    assert "why" not in capsys.readouterr().out.split("\n")[0].split()
+    assert main([*words, "--why"]) == 0
+    assert "why" in capsys.readouterr().out.split("\n")[0].split()
