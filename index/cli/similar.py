@@ -8,7 +8,7 @@ from index.cli.group import Settings
 from index.cli.options import format_option, limit_option
 
 # What a person sees of each copy.
-SHOWN = ("id", "relation", "similarity", "license", "stars", "why")
+SHOWN = ("id", "relation", "similarity", "license", "stars")
 
 
 @click.command()
