@@ -6,42 +6,15 @@ only what an index keeps of it, so that the same rule fills the column `hazards`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
 from crawler.check.findings import API, UNKNOWN_API
-from crawler.check.rules.code import KernelCode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hazard:
-    """What a rule finds in a kernel. Lines are those of the kernel's file, columns 1-based."""
-
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    message: str
-    name: str | None = None
-    instead: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A rule; `find` is None for the rules on names, which need no code of their own here.
-
-    `is_default` tells whether it is on unless asked for: only where nearly all it says is right.
-    """
-
-    id: str
-    summary: str
-    is_default: bool = True
-    find: Callable[[KernelCode], Iterable[Hazard]] | None = None
-
+from crawler.check.rules.hazard import Rule
+from crawler.check.rules.int32_offset import INT32_OFFSET
+from crawler.check.rules.masked_other import MASKED_OTHER
+from crawler.check.rules.nondeterministic import NONDETERMINISTIC
 
 NAMES: tuple[Rule, ...] = (
     Rule(id=API, summary="a name, keyword or form of a call that some release of Triton lacks"),
     Rule(id=UNKNOWN_API, summary="a name or keyword that no release has: a slip, or a dialect's"),
 )
-HAZARDS: tuple[Rule, ...] = ()
+HAZARDS: tuple[Rule, ...] = (INT32_OFFSET, MASKED_OTHER, NONDETERMINISTIC)
 RULES = (*NAMES, *HAZARDS)

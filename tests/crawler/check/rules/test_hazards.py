@@ -1,0 +1,80 @@
+"""What each hazard's rule flags, and where it says nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crawler.check.rules import HAZARDS
+from crawler.check.run import Check, choose_rules
+
+HEAD = "import triton\nimport triton.language as tl\n\n@triton.jit\n"
+HEAD += "def k(x_ptr, y_ptr, n, x_stride, s: tl.constexpr, B: tl.constexpr):\n"
+RANGE = "i = tl.arange(0, B)\n"
+
+FLAGGED = {
+    "masked-other": [
+        (RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ntl.store(y_ptr, tl.sum(x))", 2),
+        (RANGE + "m = i < n\nx = tl.load(x_ptr + i, m).to(tl.float32)\ny = tl.max(x, axis=0)", 3),
+        (RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ny = tl.sum(x * x)", 2),
+        (RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ny = tl.sum(tl.exp(x))", 2),
+    ],
+    "nondeterministic": [
+        ("a = tl.zeros((B,), dtype=tl.float32)\ntl.atomic_add(y_ptr + tl.arange(0, B), a)", 2),
+        (RANGE + "x = tl.load(x_ptr + i).to(tl.float32)\ntl.atomic_add(y_ptr, tl.sum(x))", 3),
+    ],
+    "int32-offset": [
+        ("r = tl.program_id(0)\ntl.store(x_ptr + r * x_stride, 1.0)", 2),
+        ("p = x_ptr + x_stride * tl.program_id(0)\nx = tl.load(p)\ny = tl.load(p + 1)", 1),
+    ],
+}
+LET_BE = {
+    "masked-other": [
+        RANGE + "x = tl.load(x_ptr + i, mask=i < n, other=0.0)\ny = tl.sum(x)",
+        RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ny = tl.sum(tl.where(i < n, x, 0.0))",
+        RANGE + "x = tl.load(x_ptr + i, mask=i < n)\nx = tl.where(i < n, x, 0.0)\ny = tl.sum(x)",
+        RANGE + "x = tl.load(x_ptr + i, mask=n > 0)\ny = tl.sum(x)",
+        RANGE + "p = x_ptr + i[:, None] + i[None, :]\nx = tl.load(p, mask=i[:, None] < n)\n"
+        "y = tl.sum(x, axis=1)",
+        RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ntl.store(y_ptr + i, x, mask=i < n)",
+    ],
+    "nondeterministic": [
+        "tl.atomic_add(y_ptr, 1)",
+        RANGE + "x = (tl.load(x_ptr + i) > 0.5).to(tl.int32)\ntl.atomic_add(y_ptr, tl.sum(x))",
+        "a = tl.zeros((B,), dtype=tl.int32)\ntl.atomic_add(y_ptr, tl.sum(a))",
+    ],
+    "int32-offset": [
+        "r = tl.program_id(0).to(tl.int64)\ntl.store(x_ptr + r * x_stride, 1.0)",
+        "r = tl.program_id(0)\ntl.store(x_ptr + r * s, 1.0)",
+        "r = tl.program_id(0)\ny = r * x_stride\ntl.store(x_ptr, 1.0)",
+    ],
+}
+
+
+def lines(rule: str, body: str) -> list[int]:
+    text = HEAD + "".join(f"    {line}\n" for line in body.splitlines())
+    found = Check(rules=choose_rules([rule], ())).run({"a.py": text.encode()}).findings
+    assert {f.kernel for f in found} <= {"k"}
+    return [f.line - HEAD.count("\n") for f in found if f.rule == rule]
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "line"), [(r, b, n) for r, all_ in FLAGGED.items() for b, n in all_]
+)
+def test_flags_the_line(rule: str, body: str, line: int) -> None:
+    assert lines(rule, body) == [line]
+
+
+@pytest.mark.parametrize(("rule", "body"), [(r, b) for r, all_ in LET_BE.items() for b in all_])
+def test_says_nothing(rule: str, body: str) -> None:
+    assert lines(rule, body) == []
+
+
+@pytest.mark.parametrize("rule", HAZARDS, ids=lambda rule: rule.id)
+def test_page_says_why_how_and_whether_it_is_on(rule) -> None:  # type: ignore[no-untyped-def]
+    page = Path(__file__).parents[4] / "docs" / "rules" / f"{rule.id}.md"
+    text = page.read_text()
+    assert "**Why.**" in text
+    assert "**How to mend.**" in text
+    assert ("On by default" in text) == rule.is_default
