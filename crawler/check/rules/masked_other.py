@@ -68,5 +68,6 @@ def _is_of_one_range(load: ast.Call, mask: ast.expr, values: Values) -> bool:
 MASKED_OTHER = Rule(
     id="masked-other",
     summary="a masked load without `other` that is summed, or whose maximum or minimum is taken",
+    is_default=False,
     find=_find,
 )
