@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from crawler.check.api import host_findings, kernel_findings
 from crawler.check.findings import Checked, CheckedKernel, Finding, in_order
 from crawler.check.ignores import is_ignored
-from crawler.check.rules import RULES, Rule
+from crawler.check.rules import RULES
 from crawler.check.rules.code import KernelCode, kernel_codes
+from crawler.check.rules.hazard import Rule
 from crawler.check.source import CheckedFile, read_file
 from crawler.check.wanted import Wanted
 from crawler.enrich.api_table import load_table
