@@ -33,6 +33,7 @@ COMMANDS = {
     "wish": "Follow which kernels people wish for.",
     "verify": "Prove the bundled kernels against PyTorch.",
     "compile": "Compile kernels without a GPU, by release and target.",
+    "mcp": "Serve coding agents over MCP, on stdio.",
     "update": "Fetch the published index and swap it in.",
     "forget": "Take a source out of the index.",
 }
