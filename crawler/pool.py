@@ -14,7 +14,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from threading import Event, Lock
@@ -186,18 +186,15 @@ class ScanPool:
 
     def _started(self) -> ProcessPool:
         """Return a pool whose processes hear nothing of Ctrl-C: they are ours to end."""
-        with suppress(AttributeError):  # not on every platform
-            # It lets the signal through again where it is started, so it must be there before.
-            resource_tracker.ensure_running()
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        # Spawned, not forked: a fork would copy the locks of the threads that fetch.
-        pool = ProcessPool(
-            max_workers=self.jobs,
-            context=multiprocessing.get_context("spawn"),
-            initializer=prepare_worker,
-            initargs=(self.memory,),
-        )
-        _ = pool.active  # starts it, here, where the signal is blocked
+        with _no_interrupt():
+            # Spawned, not forked: a fork would copy the locks of the threads that fetch.
+            pool = ProcessPool(
+                max_workers=self.jobs,
+                context=multiprocessing.get_context("spawn"),
+                initializer=prepare_worker,
+                initargs=(self.memory,),
+            )
+            _ = pool.active  # starts it, here, where the signal is blocked
         return pool
 
     def _wait(self, futures: Iterable[Future[list[Scanned]]]) -> set[Future[list[Scanned]]]:
@@ -259,3 +256,18 @@ def batches_of(tasks: Iterable[ScanTask]) -> Iterator[list[ScanTask]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Block Ctrl-C in this thread; what it starts meanwhile inherits that."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on every platform
+        yield
+        return
+    # It lets the signal through again where it is started, so it must be there before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

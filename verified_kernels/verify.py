@@ -145,7 +145,7 @@ def _run_file(
     finally:
         late = not timer.is_alive()
         timer.cancel()
-    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"')]
     records = [Record.from_json(line["record"]) for line in lines if "record" in line]
     verdicts = tuple(MutantVerdict(**line) for line in lines if "mutant" in line)
     if worker.returncode:

@@ -58,4 +58,7 @@ def _plain(default: ast.expr) -> str:
         while isinstance(value, ast.Attribute):
             value = value.value
         is_plain = isinstance(value, ast.Name)
-    return ast.unparse(default) if is_plain else _LEFT_OUT
+    try:
+        return ast.unparse(default) if is_plain else _LEFT_OUT
+    except ValueError:  # a number of more digits than Python writes out
+        return _LEFT_OUT

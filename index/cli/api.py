@@ -30,7 +30,7 @@ def command(
     limit: int | None,
     style: str,
 ) -> int:
-    """Tell since and until when a name of Triton's exists, and who uses it.
+    """Tell since and until when Triton has a name, and who uses it.
 
     NAME is a name (tl.dot, triton.ops.matmul), the end of one, a keyword as name(keyword), or a
     pattern with * and ?. One name gets a card, several a table with the counts of kernels and

@@ -22,7 +22,7 @@ COMMANDS = {
     "get": "Print one kernel as one self-contained file.",
     "similar": "List the copies of one kernel, the likely original first.",
     "check": "Tell which Triton releases have all that your own kernels use.",
-    "api": "Tell since and until when a name of Triton's exists, and who uses it.",
+    "api": "Tell since and until when Triton has a name, and who uses it.",
     "repos": "List the indexed sources.",
     "tags": "List the tags and how many kernels carry them.",
     "stats": "Count what is indexed.",

@@ -460,6 +460,7 @@ def _tiles(**params: Any) -> dict[str, Any]:
 
 SPEC = Spec(
     name="grouped_matmul",
+    compiles=False,
     op=grouped_matmul,
     reference=grouped_matmul_reference,
     make=_make,

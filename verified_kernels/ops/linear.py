@@ -224,6 +224,7 @@ _HALF = ("float16", "bfloat16")
 
 SPEC = Spec(
     name="linear",
+    compiles=False,
     op=linear,
     reference=linear_reference,
     make=_make,

@@ -703,6 +703,7 @@ _HALF = ("float16", "bfloat16")
 
 SPEC = Spec(
     name="matmul",
+    compiles=False,
     op=matmul,
     reference=matmul_reference,
     make=_make,

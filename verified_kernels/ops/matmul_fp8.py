@@ -340,6 +340,7 @@ _MIXED = {"types": (FP8[1], FP8[0])}
 
 SPEC = Spec(
     name="matmul_fp8",
+    compiles=False,
     op=matmul_fp8,
     reference=matmul_fp8_reference,
     make=_make,

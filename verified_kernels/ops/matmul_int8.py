@@ -428,6 +428,7 @@ _HALVES: dict[str, Any] = {"method": "gluon"}
 
 SPEC = Spec(
     name="matmul_int8",
+    compiles=False,
     op=matmul_int8,
     reference=matmul_int8_reference,
     make=_make,
