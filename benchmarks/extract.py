@@ -82,7 +82,13 @@ def main() -> None:
 
 
 def draw(
-    name: str, place: Path, dice: random.Random, most: int, tally: Tally, options, folder: Path
+    name: str,
+    place: Path,
+    dice: random.Random,
+    most: int,
+    tally: Tally,
+    options: argparse.Namespace,
+    folder: Path,
 ) -> int:
     """Extract some kernels of a repository and count them."""
     try:
@@ -102,10 +108,10 @@ def draw(
         tally.seconds.append(time.perf_counter() - started)
         tally.drawn += 1
         file = project.file(kernel.path)
-        offset = {c: n for n, c in file.cells}.get(kernel.cell, 1) - 1 if file else 0
-        original = file and next(
-            (f for f in functions(file.tree) if f.lineno == kernel.def_line + offset), None
-        )
+        cells = {cell: first for first, cell in file.cells} if file else {}
+        offset = cells[kernel.cell] - 1 if kernel.cell in cells else 0
+        found = functions(file.tree) if file else ()
+        original = next((f for f in found if f.lineno == kernel.def_line + offset), None)
         count(f"{name}:{path}::{qualname}", original, made, tally, folder)
     snapshot.close()
     return len(chosen)
