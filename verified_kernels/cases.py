@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from verified_kernels.spec import Case, Layout, Values
 
-# Rows and columns of the timed sizes: one bound by the launch, one within the L2 cache, and
-# 128 MiB of bf16 in three shapes.
-BENCH_SHAPES = ((4096, 1024), (16384, 1024), (16384, 4096), (8192, 8192), (4096, 16384))
+# Rows and columns of the timed sizes. Rows: tokens of a batch, now and then an odd number of them.
+# Columns: hidden sizes, widths of feed-forward blocks and vocabularies of models in use. Half of
+# the sizes are no multiple of 16 in rows or columns, most of these in columns.
+EVEN_SHAPES = (
+    (8, 1024),
+    (4096, 1024),
+    (16384, 4096),
+    (8192, 5120),
+    (8192, 8192),
+    (8192, 11008),
+    (4096, 12288),
+    (4096, 16384),
+    (2048, 32000),
+    (2048, 32768),
+)
+ODD_SHAPES = (
+    (16383, 768),
+    (8191, 5120),
+    (32769, 1001),
+    (16383, 4097),
+    (8192, 5001),
+    (16384, 2049),
+    (8191, 11009),
+    (4095, 12290),
+    (4097, 16381),
+    (2048, 50257),
+)
+BENCH_SHAPES = (*EVEN_SHAPES, *ODD_SHAPES)
+
+
+def bench_cases(
+    shapes: Sequence[tuple[int, ...]] = BENCH_SHAPES, **params: Any
+) -> tuple[Case, ...]:
+    """Timed sizes of an op over rows, and two layouts at one size: transposed, and with gaps."""
+    sizes = (Case(id=_times(shape), shape=shape, params=params) for shape in shapes)
+    return (
+        *sizes,
+        Case(
+            id="8192x4096, transposed",
+            shape=(8192, 4096),
+            params=params,
+            layout=Layout.TRANSPOSED,
+        ),
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def row_cases(**params: Any) -> tuple[Case, ...]:
@@ -98,11 +143,35 @@ _REDUCTIONS: tuple[tuple[str, tuple[int, ...], Mapping[str, Any], Mapping[str, A
 )
 
 
+# Sizes of reductions: of each row, of each column, and of everything.
+_ROWS = (
+    *((4096, 1024), (16384, 4096), (8192, 5120), (8192, 11008), (2048, 32768)),
+    *((16383, 4097), (16384, 5000), (8192, 5001), (2048, 50257), (32769, 1001)),
+)
+_COLUMNS = (
+    *((8192, 8192), (16384, 4096), (4096, 12288)),
+    *((5000, 16384), (16383, 4097), (8191, 5001)),
+)
+_EVERYTHING = ((8192, 8192), (16384, 4096), (8191, 8193), (1, 67108859))
+
+
 def reduction_bench() -> tuple[Case, ...]:
-    """Timed sizes of a reduction: short rows, long rows, columns, everything."""
+    """Timed sizes of a reduction: rows first, then columns, everything, a transposed input."""
+    kinds: tuple[tuple[str, Any, tuple[tuple[int, int], ...]], ...] = (
+        ("", -1, _ROWS),
+        (", columns", 0, _COLUMNS),
+        (", all", None, _EVERYTHING),
+    )
     return (
-        Case(id="4096x1024", shape=(4096, 1024), params={"dim": -1}),
-        Case(id="16384x4096", shape=(16384, 4096), params={"dim": -1}),
-        Case(id="8192x8192, columns", shape=(8192, 8192), params={"dim": 0}),
-        Case(id="8192x8192, all", shape=(8192, 8192), params={"dim": None}),
+        *(
+            Case(id=_times(shape) + what, shape=shape, params={"dim": dim})
+            for what, dim, shapes in kinds
+            for shape in shapes
+        ),
+        Case(
+            id="8192x4096, transposed",
+            shape=(8192, 4096),
+            params={"dim": -1},
+            layout=Layout.TRANSPOSED,
+        ),
     )

@@ -15,6 +15,7 @@ from verified_kernels.guard import GuardedAllocations
 from verified_kernels.records import Pass
 from verified_kernels.spec import (
     DTYPES,
+    FLOATS,
     Arguments,
     Case,
     Draw,
@@ -28,6 +29,9 @@ from verified_kernels.spec import (
 
 # The RMS of fewer entries says no more than each entry's own bound.
 FEW = 64
+_USUAL = frozenset(DTYPES[name] for name in FLOATS)
+# On a GPU a launcher's third call is played from memory (`replay.py`), so that counts too.
+RUNS_AGAIN = {"cpu": 1, "cuda": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,34 +54,72 @@ class Comparison:
     fault: str | None
 
 
-def compare(name: str, actual: Tensor, expected: Tensor, bounds: Tolerance) -> Comparison:
-    """`actual` against a float64 (or integer) reference: shape, NaN, infinity, then distance.
+def compare(
+    name: str,
+    actual: Tensor,
+    expected: Tensor,
+    bounds: Tolerance,
+    dtype: torch.dtype | None = None,
+) -> Comparison:
+    """`actual` against a float64 (or integer) reference.
 
-    The reference is rounded to the dtype to see which entries overflow it.
+    Shape, dtype (where one is promised) and device, then NaN and infinity, then distance. The
+    reference is rounded to the dtype to see which entries overflow it.
     """
-    if actual.shape != expected.shape:
-        shapes = f"{tuple(actual.shape)}, the reference {tuple(expected.shape)}"
-        return Comparison(max_abs_err=None, rel_rms_err=None, fault=f"{name}: shape {shapes}")
+    if fault := _misfit(actual, expected, dtype):
+        return Comparison(max_abs_err=None, rel_rms_err=None, fault=f"{name}: {fault}")
     rounded = expected.to(actual.dtype)
     if not actual.dtype.is_floating_point:
-        wrong = int((actual != rounded).sum())
-        fault = f"{name}: {wrong} of {actual.numel()} entries differ" if wrong else None
+        differs = actual != rounded
+        wrong, fault = int(differs.sum()), None
+        if wrong:
+            at = _first(differs)
+            fault = (
+                f"{name}{_index(at)}: {actual[at].item()} where {rounded[at].item()} is right; "
+                f"{wrong} of {actual.numel()} entries differ"
+            )
         return Comparison(max_abs_err=None, rel_rms_err=None, fault=fault)
     finite = rounded.isfinite()
     same = (actual.isnan() == rounded.isnan()) & (actual.isinf() == rounded.isinf())
     same &= finite | rounded.isnan() | (actual == rounded)
     if not bool(same.all()):
-        where = tuple(int(i) for i in (~same).nonzero()[0])
-        value, wanted = actual[where].item(), rounded[where].item()
-        wrong = int((~same).sum())
-        fault = f"{name}: {wrong} entries differ in NaN or infinity; {where}: {value}, not {wanted}"
+        at = _first(~same)
+        fault = (
+            f"{name}{_index(at)}: {actual[at].item()} where {rounded[at].item()} is right; "
+            f"{int((~same).sum())} of {actual.numel()} entries differ in NaN or infinity"
+        )
         return Comparison(max_abs_err=None, rel_rms_err=None, fault=fault)
-    return _distance(name, actual[finite].double(), expected[finite], bounds, actual.dtype)
+    return _distance(name, actual, expected, finite, bounds)
+
+
+def _misfit(actual: Tensor, expected: Tensor, dtype: torch.dtype | None) -> str | None:
+    if actual.shape != expected.shape:
+        return f"shape {list(actual.shape)} where {list(expected.shape)} is right"
+    if dtype is not None and actual.dtype is not dtype:
+        return f"dtype {_plain(actual.dtype)} where {_plain(dtype)} is right"
+    if actual.device != expected.device:
+        return f"lies on {actual.device} where {expected.device} is right"
+    return None
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _first(mask: Tensor) -> tuple[int, ...]:
+    """Index of the first entry that is true."""
+    return tuple(int(i) for i in mask.nonzero()[0])
+
+
+def _index(at: tuple[int, ...]) -> str:
+    return str(list(at)) if at else ""
 
 
 def _distance(
-    name: str, actual: Tensor, expected: Tensor, bounds: Tolerance, dtype: torch.dtype
+    name: str, whole: Tensor, reference: Tensor, finite: Tensor, bounds: Tolerance
 ) -> Comparison:
+    dtype = whole.dtype
+    actual, expected = whole[finite].double(), reference[finite]
     if actual.numel() == 0:
         return Comparison(max_abs_err=None, rel_rms_err=None, fault=None)
     error = (actual - expected).abs()
@@ -94,10 +136,12 @@ def _distance(
     )
     fault = None
     if excess.max().item() > 0:
-        at = int(excess.argmax())
+        worst_at = int(excess.argmax())
+        at = tuple(int(i) for i in finite.nonzero()[worst_at])
         fault = (
-            f"{name}: {int((excess > 0).sum())} of {error.numel()} entries out of tolerance; "
-            f"{actual[at].item():.9g} where {expected[at].item():.9g} is right"
+            f"{name}{_index(at)}: {actual[worst_at].item():.9g} where "
+            f"{expected[worst_at].item():.9g} is right; {int((excess > 0).sum())} of "
+            f"{error.numel()} entries out of tolerance"
         )
     elif relative > bounds.rms and rms > 0 and relative * rms > grain and error.numel() >= FEW:
         fault = f"{name}: relative RMS error {relative:.2e}, above {bounds.rms:.1e}"
@@ -147,6 +191,22 @@ def _tail(value: Tensor, case: Case) -> Tensor:
     return value[-case.tail :]
 
 
+def promised_dtypes(
+    spec: Spec, arguments: Arguments, truths: tuple[Tensor, ...]
+) -> list[torch.dtype | None]:
+    """What each output's dtype has to be; None where the spec leaves it open.
+
+    Integers are those of the reference, which is given the same integers. A floating result has the
+    dtype of the first argument, if that is a tensor of one of the usual three.
+    """
+    if spec.result_dtypes is not None:
+        return list(spec.result_dtypes(arguments))
+    first = next((a for a in arguments.values() if isinstance(a, Tensor)), None)
+    usual = first is not None and first.dtype in _USUAL
+    floating = first.dtype if first is not None and usual else None
+    return [floating if t.is_floating_point() else t.dtype for t in truths]
+
+
 def as_outputs(result: Any) -> tuple[Tensor, ...]:
     """The tensors that an op gave, also where it gave one."""
     return result if isinstance(result, tuple) else (result,)
@@ -178,26 +238,40 @@ def check_case(spec: Spec, case: Case, dtype: str, device: str, seed: int) -> li
         outputs = as_outputs(spec.op(**arguments))
     truth_arguments = reference_arguments(arguments, case)
     truths = as_outputs(spec.reference(**truth_arguments))
+    bounds = bounds_of(spec.tolerance, case, dtype)
+    if wrong := _wrong_kind(outputs, truths):
+        return [_outcome(Pass.FORWARD, [], bounds, case, [wrong])]
     # A tensor that needs a tail is too large to be held twice.
     if spec.reproducible and case.tail is None:
-        again = as_outputs(spec.op(**arguments))
-        if not all(_same_bits(a, b) for a, b in zip(outputs, again, strict=True)):
-            faults.append("a second run gave other bits")
+        for _ in range(RUNS_AGAIN[device]):
+            again = as_outputs(spec.op(**arguments))
+            if not all(_same_bits(a, b) for a, b in zip(outputs, again, strict=True)):
+                faults.append("a second run gave other bits")
     faults += [
         f"{name} was overwritten"
         for name, old in before.items()
         if not _same_bits(arguments[name].detach(), old)
     ]
     names = [f"output {i}" if len(outputs) > 1 else "output" for i in range(len(outputs))]
-    pairs = list(zip(names, outputs, truths, strict=True))
-    outcomes = [_outcome(Pass.FORWARD, pairs, bounds_of(spec.tolerance, case, dtype), case, faults)]
+    promised = promised_dtypes(spec, arguments, truths)
+    pairs = list(zip(names, outputs, truths, promised, strict=True))
+    outcomes = [_outcome(Pass.FORWARD, pairs, bounds, case, faults)]
     skipped = case.values is Values.SPECIAL and not spec.special_grads
     leaves = leaves_of(spec, arguments)
-    if leaves and not skipped:
+    fits = all(o.shape == t.shape or case.tail for o, t in zip(outputs, truths, strict=True))
+    if leaves and fits and not skipped:
         truth_leaves = leaves_of(spec, truth_arguments)
         bounds = bounds_of(spec.grad_tolerance or spec.tolerance, case, dtype)
         outcomes.append(_check_backward(spec, case, outputs, truths, leaves, truth_leaves, bounds))
     return outcomes
+
+
+def _wrong_kind(outputs: tuple[Any, ...], truths: tuple[Tensor, ...]) -> str | None:
+    """What is wrong with results that cannot be compared at all."""
+    if len(outputs) != len(truths):
+        return f"{len(outputs)} results where {len(truths)} are right"
+    others = [type(o).__name__ for o in outputs if not isinstance(o, Tensor)]
+    return f"a result is a {others[0]}, not a tensor" if others else None
 
 
 def _check_backward(
@@ -209,21 +283,32 @@ def _check_backward(
     truth_leaves: dict[str, Tensor],
     bounds: Tolerance,
 ) -> Outcome:
+    if not all(o.requires_grad for o, t in zip(outputs, truths, strict=True) if t.requires_grad):
+        fault = "the output takes no gradient: nothing that autograd can follow leads back from it"
+        return _outcome(Pass.BACKWARD, [], bounds, case, [fault])
     faults: list[str] = []
     upstream = [_upstream(output, case, index) for index, output in enumerate(outputs)]
+    inputs = list(leaves.values())
     with _guarded(faults):
-        grads = torch.autograd.grad(outputs, list(leaves.values()), upstream, retain_graph=True)
+        grads = torch.autograd.grad(outputs, inputs, upstream, retain_graph=True, allow_unused=True)
     if spec.reproducible and case.tail is None:
-        again = torch.autograd.grad(outputs, list(leaves.values()), upstream)
-        if not all(_same_bits(a, b) for a, b in zip(grads, again, strict=True)):
-            faults.append("a second run gave other bits")
+        for _ in range(RUNS_AGAIN[outputs[0].device.type]):
+            again = torch.autograd.grad(
+                outputs, inputs, upstream, retain_graph=True, allow_unused=True
+            )
+            both = [(a, b) for a, b in zip(grads, again, strict=True) if a is not None]
+            if not all(_same_bits(a, b) for a, b in both):
+                faults.append("a second run gave other bits")
     truth_upstream = [_tail(g, case).double() for g in upstream]
     wanted = torch.autograd.grad(truths, list(truth_leaves.values()), truth_upstream)
+    faults += [
+        f"gradient of {name}: none" for name, g in zip(leaves, grads, strict=True) if g is None
+    ]
     pairs = [
-        (f"gradient of {name}", grad, want)
-        for name, grad, want in zip(leaves, grads, wanted, strict=True)
+        (f"gradient of {name}", grad, want, leaf.dtype)
+        for (name, leaf), grad, want in zip(leaves.items(), grads, wanted, strict=True)
         # What sums over all rows cannot be told from the last few.
-        if case.tail is None or grad.shape[0] == case.shape[0]
+        if grad is not None and (case.tail is None or grad.shape[0] == case.shape[0])
     ]
     return _outcome(Pass.BACKWARD, pairs, bounds, case, faults)
 
@@ -237,12 +322,14 @@ def _upstream(output: Tensor, case: Case, index: int) -> Tensor:
 
 def _outcome(
     pass_: Pass,
-    pairs: list[tuple[str, Tensor, Tensor]],
+    pairs: list[tuple[str, Tensor, Tensor, torch.dtype | None]],
     bounds: Tolerance,
     case: Case,
     faults: list[str],
 ) -> Outcome:
-    results = [compare(n, _tail(a.detach(), case), e.detach(), bounds) for n, a, e in pairs]
+    results = [
+        compare(n, _tail(a.detach(), case), e.detach(), bounds, dtype) for n, a, e, dtype in pairs
+    ]
     worst = [r.max_abs_err for r in results if r.max_abs_err is not None]
     relative = [r.rel_rms_err for r in results if r.rel_rms_err is not None]
     return Outcome(

@@ -1,8 +1,8 @@
 """Allocations that betray a careless kernel.
 
-Under `GuardedAllocations` every `torch.empty` is a window in a larger buffer. The window holds
-NaN (integers: -1), so an element that no program wrote shows in the result. The bands beside it
-hold a pattern that a store past either end destroys.
+Under `GuardedAllocations` every tensor that is newly made is a window in a larger buffer. That of
+`torch.empty` holds NaN (integers: -1), so an element that no program wrote shows in the result. The
+bands beside it hold a pattern that a store past either end destroys.
 """
 
 from __future__ import annotations
@@ -14,24 +14,31 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from verified_kernels.replay import EMPTY
+
 BAND = 1 << 16  # bytes; a row of 32,768 bf16
 _POISON = 0xFF  # every bit set is a NaN in each float format
 _PATTERN = 0xA5
 
 _aten = torch.ops.aten
-_EMPTY = frozenset(
+_FILLED = frozenset(
     {
-        _aten.empty.memory_format,
-        _aten.empty_strided.default,
-        _aten.empty_like.default,
-        _aten.new_empty.default,
-        _aten.new_empty_strided.default,
+        _aten.zeros.default,
+        _aten.zeros_like.default,
+        _aten.new_zeros.default,
+        _aten.ones.default,
+        _aten.ones_like.default,
+        _aten.new_ones.default,
+        _aten.full.default,
+        _aten.full_like.default,
+        _aten.new_full.default,
+        _aten.clone.default,
     }
 )
 
 
 class GuardedAllocations(TorchDispatchMode):
-    """While entered, empty tensors are poisoned and banded; `damage` says which bands broke."""
+    """While entered, new tensors are banded, empty ones poisoned; `damage` tells broken bands."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,9 +51,12 @@ class GuardedAllocations(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The op's own result; for empty tensors, one like it inside a banded buffer."""
+        """The op's own result; for new tensors, one like it inside a banded buffer."""
         out = func(*args, **(kwargs or {}))
-        return self._guarded(out) if func in _EMPTY and out.numel() else out
+        if not (func in EMPTY or func in _FILLED) or not out.numel():
+            return out
+        window = self._guarded(out)
+        return window if func in EMPTY else window.copy_(out)
 
     def _guarded(self, plain: Tensor) -> Tensor:
         extent = 1 + sum(

@@ -46,6 +46,7 @@ def plot_throughput(records: Sequence[Record], folder: Path) -> list[Path]:
             ylabel="GB/s, each tensor once",
             ylim=(0, None),
         )
+        axes.tick_params(axis="x", labelrotation=90 if len(group) > 6 else 0)
         axes.legend()
         path = folder / f"{kernel}_{direction}_{dtype}.svg"
         figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")

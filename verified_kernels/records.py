@@ -15,6 +15,10 @@ NO_TIMES = "no times of"
 """How a worker begins to say which peer it could not time."""
 
 
+class CandidateError(ValueError):
+    """A file or function that was given to be verified cannot be used; the text is one line."""
+
+
 # A record may come from another machine: what it holds is shown to people and compared.
 _Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Note = Annotated[str, msgspec.Meta(max_length=20_000)]

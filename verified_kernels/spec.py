@@ -31,7 +31,7 @@ check must reject on the interpreter, whose `cases` name where the check should 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType, ModuleType
@@ -179,9 +179,10 @@ class Spec:
 
     `op` and `reference` take the keyword arguments that `make(case, draw)` returns, and give a
     tensor or a tuple of tensors. `cost(case, itemsize)` counts each tensor once in and once out.
-    `reproducible`: two runs on the same inputs agree to the bit. `integral_outputs`: outputs are
-    indices, compared exactly. `special_grads`: gradients too follow PyTorch on NaN and infinity.
-    `compiles`: the launcher traces under torch.compile.
+    `result_dtypes(arguments)` says the dtype of each output where it is not that of the first
+    argument. `reproducible`: two runs on the same inputs agree to the bit. `special_grads`:
+    gradients too follow PyTorch on NaN and infinity. `compiles`: the launcher traces under
+    torch.compile.
     """
 
     name: str
@@ -199,6 +200,7 @@ class Spec:
     dtypes: tuple[str, ...] = FLOATS
     bench_dtypes: tuple[str, ...] = ("bfloat16",)
     liger: Callable[[], Callable[..., Any]] | None = None
+    result_dtypes: Callable[[Arguments], Sequence[torch.dtype | None]] | None = None
     reproducible: bool = True
     special_grads: bool = True
     compiles: bool = True

@@ -14,11 +14,12 @@ import importlib
 import json
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,12 +28,14 @@ import torch
 import triton
 from filelock import FileLock
 
-from verified_kernels.check import Outcome, check_case
+from verified_kernels.candidate import candidate_spec, in_words
+from verified_kernels.check import Outcome, check_case, draw_arguments
 from verified_kernels.mutants import MutantError, survives
-from verified_kernels.records import Pass, Record
+from verified_kernels.records import CandidateError, Pass, Record
 from verified_kernels.spec import Case, Mutant, Spec, specs_of
 
 MUTANT_SECONDS = 60
+MOST_BYTES = 16 << 30
 _SURVIVED, _BAD_MUTANT = 3, 4
 
 
@@ -129,62 +132,92 @@ def _alone(case: Case) -> Iterator[None]:
         torch.cuda.empty_cache()
 
 
-def verify_spec(spec: Spec, device: str, seeds: int) -> Iterator[Record]:
-    """The records of every case in every dtype, and on a GPU of the compiled and graphed op."""
+def verify_spec(
+    spec: Spec, device: str, seeds: int, *, is_candidate: bool = False
+) -> Iterator[Record | str]:
+    """The records of every case in every dtype, and on a GPU of the compiled and graphed op.
+
+    Before them the name of the case. A candidate need not hold tensors beyond 2**31 entries, nor be
+    compiled or graphed.
+    """
     where = environment(device)
     for case in spec.cases:
-        if case.gpu_only and device != "cuda":
+        if case.gpu_only and (device != "cuda" or is_candidate):
             continue
         for dtype in spec.dtypes_of(case, interpreted=device == "cpu"):
+            yield f"{case.id}, {dtype}"
             try:
                 with _alone(case):
-                    yield from check_records(spec, case, dtype, device, seeds, **where)
+                    found = list(check_records(spec, case, dtype, device, seeds, **where))
             except Exception as error:
-                yield failure(spec, case, dtype, device, error, **where)
-    if device == "cuda":
+                found = [failure(spec, case, dtype, device, error, **where)]
+            if is_candidate:
+                found = [_explained(spec, case, dtype, device, record) for record in found]
+            yield from found
+    if device == "cuda" and not is_candidate:
         from verified_kernels.capture import check_capture
 
         for case, dtype, outcome in check_capture(spec):
             yield record_of(spec, case, dtype, device, outcome, **where)
 
 
-def bench_spec(spec: Spec, copy_gb_per_s: float) -> Iterator[Record]:
-    """The records of every timed size: checked like any case, then timed beside the peers."""
-    from verified_kernels.bench import time_case
+def _explained(spec: Spec, case: Case, dtype: str, device: str, record: Record) -> Record:
+    """A failed record with what the function was called with."""
+    if record.passed:
+        return record
+    arguments = draw_arguments(spec, case, dtype, device, seed=0)
+    return dataclasses.replace(record, note=f"{in_words(arguments)}: {record.note}")
+
+
+def bench_spec(
+    spec: Spec, peers: Sequence[str] = (), bundled: Spec | None = None
+) -> Iterator[Record | str]:
+    """The records of every timed size: checked like any case, then timed beside the peers.
+
+    `bundled`: the spec whose op is one more peer, where `spec` holds a candidate.
+    """
+    from verified_kernels.bench import Bench
 
     where = environment("cuda")
+    bench = Bench(peers, bundled)
     for case in spec.bench:
         for dtype in spec.bench_dtypes:
+            yield f"{case.id}, {dtype}"
             try:
-                checked = list(check_records(spec, case, dtype, "cuda", 1, **where))
-                timings = time_case(spec, case, dtype)
+                with bench.alone:
+                    checked = list(check_records(spec, case, dtype, "cuda", 1, **where))
+                    torch.cuda.empty_cache()
+                timings = bench.time_case(spec, case, dtype)
             except Exception as error:
                 yield failure(spec, case, dtype, "cuda", error, **where)
                 continue
             for record in checked:
-                timed = timings[record.pass_]
-                yield dataclasses.replace(record, copy_gb_per_s=copy_gb_per_s, **timed)
+                yield dataclasses.replace(record, **timings.get(record.pass_, {}))
 
 
 def try_mutants(module: ModuleType, spec: Spec, device: str) -> Iterator[dict[str, Any]]:
-    """For each mutant: what it is, and whether the check rejected it."""
+    """For each mutant: what it is, and whether the check rejected it.
+
+    Each has a process of its own, since a store past an end can kill one, and on a GPU one such
+    fault fails whatever follows it. Being killed counts as rejected.
+    """
+    # This process itself never touches the GPU: what is forked off it could not, else.
     for mutant in spec.mutants:
-        if device == "cuda":
-            rejected = not survives(module, spec, mutant, device)
-        else:
-            # A store past an end can kill the process; that too is a rejection.
-            child = multiprocessing.get_context("fork").Process(
-                target=_exit_by_survival, args=(module, spec, mutant, device)
-            )
-            child.start()
-            child.join(MUTANT_SECONDS)
-            if child.is_alive():
-                child.kill()
-                child.join()
-            if child.exitcode == _BAD_MUTANT:
-                raise MutantError(f"{spec.name}: mutant '{mutant.why}' does not apply")
-            rejected = child.exitcode != _SURVIVED
-        yield {"kernel": spec.name, "mutant": mutant.why, "rejected": rejected}
+        child = multiprocessing.get_context("fork").Process(
+            target=_exit_by_survival, args=(module, spec, mutant, device)
+        )
+        child.start()
+        child.join(MUTANT_SECONDS)
+        if child.is_alive():
+            child.kill()
+            child.join()
+        if child.exitcode == _BAD_MUTANT:
+            raise MutantError(f"{spec.name}: mutant '{mutant.why}' does not apply")
+        yield {
+            "kernel": spec.name,
+            "mutant": mutant.why,
+            "rejected": child.exitcode != _SURVIVED,
+        }
 
 
 def _exit_by_survival(module: ModuleType, spec: Spec, mutant: Mutant, device: str) -> None:
@@ -204,37 +237,95 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--mode", choices=("verify", "mutants", "bench", "warm"), required=True)
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--peers", action="append", default=[])
+    parser.add_argument("--candidate")
+    parser.add_argument("--forward", action="store_true")
     options = parser.parse_args()
+    say = _private_stdout()
     # NaN and overflow are inputs here; numpy, which interprets the kernels, warns of each.
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     module = importlib.import_module(options.module)
-    specs = [spec for spec in specs_of(module) if spec.name in options.names]
-    copied = 0.0
-    if options.mode == "bench":
-        from verified_kernels.bench import copy_bandwidth
+    specs = [_selected(spec, options.only) for spec in specs_of(module)]
+    specs = [spec for spec in specs if spec.name in options.names]
+    if options.candidate:
+        _limit_memory(options.device)
+        try:
+            specs = [candidate_spec(spec, options.candidate) for spec in specs]
+        except CandidateError as error:
+            say({"unusable": str(error)})
+            return
+    if options.forward:
+        specs = [dataclasses.replace(spec, grads=()) for spec in specs]
+    for line in _lines(module, specs, options):
+        say(line)
 
-        copied = copy_bandwidth()
+
+def spec_of(module: ModuleType, name: str) -> Spec:
+    """The spec of that name in a kernel file."""
+    return next(spec for spec in specs_of(module) if spec.name == name)
+
+
+def _selected(spec: Spec, only: list[str]) -> Spec:
+    """The spec with the cases alone whose ids hold one of the texts; all of them without any."""
+    if not only:
+        return spec
+
+    def chosen(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        return tuple(case for case in cases if any(text in case.id for text in only))
+
+    kept = {case.id for case in chosen(spec.cases)}
+    mutants = tuple(
+        dataclasses.replace(m, cases=tuple(c for c in m.cases if c in kept)) for m in spec.mutants
+    )
+    return dataclasses.replace(
+        spec, cases=chosen(spec.cases), bench=chosen(spec.bench), mutants=mutants
+    )
+
+
+def _lines(
+    module: ModuleType, specs: list[Spec], options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     for spec in specs:
         if options.mode == "mutants":
-            for verdict in try_mutants(module, spec, options.device):
-                _say(verdict)
+            yield from try_mutants(module, spec, options.device)
         elif options.mode == "warm":
             from verified_kernels.bench import warm
 
-            warm(spec)
+            warm(spec, options.peers)
+        elif options.mode == "bench":
+            bundled = spec_of(module, spec.name) if options.candidate else None
+            yield from _as_lines(bench_spec(spec, options.peers, bundled))
         else:
-            records = (
-                bench_spec(spec, copied)
-                if options.mode == "bench"
-                else verify_spec(spec, options.device, options.seeds)
+            records = verify_spec(
+                spec, options.device, options.seeds, is_candidate=bool(options.candidate)
             )
-            for record in records:
-                _say({"record": record.to_json()})
+            yield from _as_lines(records)
 
 
-def _say(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+def _as_lines(records: Iterator[Record | str]) -> Iterator[dict[str, Any]]:
+    """Records, and between them the names of the cases that are begun."""
+    for record in records:
+        yield {"begun": record} if isinstance(record, str) else {"record": record.to_json()}
+
+
+def _private_stdout() -> Callable[[dict[str, Any]], None]:
+    """A function that writes a line of JSON where stdout was; prints go to stderr from now on."""
+    private = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(line: dict[str, Any]) -> None:
+        private.write(json.dumps(line) + "\n")
+        private.flush()
+
+    return say
+
+
+def _limit_memory(device: str) -> None:
+    """Bounds what a candidate can take of this machine; a GPU's driver maps more than any bound."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if device == "cpu":
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 
 
 if __name__ == "__main__":

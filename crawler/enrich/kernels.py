@@ -18,6 +18,7 @@ from crawler.enrich.marks import is_generated, is_test
 from crawler.enrich.ops import OpEvidence, ops_of, tags_of
 from crawler.enrich.pairs import Pair, pair_kernels
 from crawler.enrich.requirement import nearest_requirement, read_requirements
+from crawler.enrich.stated_license import read_stated_licenses
 from crawler.enrich.versions import VersionRange, version_ranges
 from crawler.models import Document, DocumentKind, KernelRecord
 from crawler.stages import stage_version
@@ -82,7 +83,9 @@ def enrich_kernels(
     """
     texts = {d.path: d.text for d in documents if d.kind is DocumentKind.FILE}
     heads = {d.path: d.text for d in documents if d.kind is DocumentKind.HEAD}
-    licenses = read_licenses({path: text for path, text in texts.items() if _is_license(path)})
+    # A licence file speaks before the manifest beside it.
+    licenses: dict[str, str | None] = {**read_stated_licenses(texts)}
+    licenses |= read_licenses({path: text for path, text in texts.items() if _is_license(path)})
     requirements = read_requirements(texts)
     by_name: dict[str, list[KernelRecord]] = {}
     for kernel in kernels:

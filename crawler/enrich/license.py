@@ -14,6 +14,7 @@ from crawler.enrich.license_text import (
     recognize_notices,
     recognize_text,
 )
+from crawler.enrich.stated_license import classified_license
 
 HEAD_BYTES = 4096
 """How much of a file is asked for its header."""
@@ -143,4 +144,4 @@ def _metadata_license(metadata: bytes) -> str | None:
         expression = normalize_expression(str(headers.get(key) or ""))
         if expression is not None:
             return expression
-    return None
+    return classified_license(str(each) for each in headers.get_all("Classifier") or ())

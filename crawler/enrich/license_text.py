@@ -85,6 +85,8 @@ _TEXTS = (
     _Phrase("CC-BY-SA-4.0", r"attribution-sharealike 4\.0 international"),
     _Phrase("CC-BY-4.0", r"attribution 4\.0 international"),
     _Phrase("BSL-1.0", r"boost software license - version 1\.0"),
+    _Phrase("FSL-1.1-MIT", r"functional source license, version 1\.1, mit future license"),
+    _Phrase("FSL-1.1-ALv2", r"functional source license, version 1\.1, (?:apache|alv2)"),
     _Phrase("BUSL-1.1", r"business source license 1\.1"),
     _Phrase("PolyForm-Noncommercial-1.0.0", r"polyform noncommercial license 1\.0\.0"),
     _Phrase("LicenseRef-NVIDIA-Source-Code", "nvidia source code license"),
@@ -174,6 +176,8 @@ def normalize_expression(text: str) -> str | None:
 _ALIASES = {
     "apache": "Apache-2.0",
     "apache 2": "Apache-2.0",
+    "apache 2 0": "Apache-2.0",
+    "apache license v2 0": "Apache-2.0",
     "apache 2 0 license": "Apache-2.0",
     "apache license 2 0": "Apache-2.0",
     "apache license version 2 0": "Apache-2.0",

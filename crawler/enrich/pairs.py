@@ -14,13 +14,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from crawler.enrich.words import BACKWARD_PASS, FORWARD_PASS, is_gradient_in_backward
 from crawler.models import KernelRecord, ParamKind, Role
 
 MAX_RIVALS = 200
 """Forward kernels that are compared for one backward kernel."""
 
-_BACKWARD = frozenset({"bwd", "backward", "backwards", "bw", "grad", "gradient"})
-_FORWARD = frozenset({"fwd", "forward", "fw"})
 _FILLERS = frozenset({"kernel", "kernels", "triton", "impl", "jit", "fn", "func", "launch", "op"})
 _STEPS = frozenset(
     "preprocess preprocessing pre prep prepare process post postprocess reduce reduction partial "
@@ -30,8 +29,6 @@ _CHORES = frozenset("cumsum fill copy transpose cast quantize quant".split())
 _VARIANTS = frozenset("varlen fused npu xpu tiled tiling small large".split())
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _CAPITAL_GRADIENT = re.compile(r"dd?[A-Z]\w{0,3}")
-_GRADIENT_WORD = re.compile(r"(?:d[qkvxwbhoyzagucspri]{1,5}\d?){1,3}")
-_NO_GRADIENT = frozenset("drop div dis diag disp dag dir dig dra dia".split())
 _GRADIENT_OF = re.compile(r"d_?([a-z]\w*)|grad_?(\w+)|(\w+)_grad", re.IGNORECASE)
 _POINTER = re.compile(r"_?(ptrs?|pointers?|desc)$|^p_", re.IGNORECASE)
 _OUTPUTS = frozenset({"o", "y", "out", "output", "outputs"})
@@ -222,18 +219,19 @@ def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
 
 def _traits(kernel: KernelRecord) -> _Traits:
     words = list(_words(kernel.name))
-    is_backward = not _BACKWARD.isdisjoint(words) and _FORWARD.isdisjoint(words)
-    gradients = {w for w in words if is_backward and _is_gradient(w)}
+    is_backward = not BACKWARD_PASS.isdisjoint(words) and FORWARD_PASS.isdisjoint(words)
+    gradients = {w for w in words if is_backward and is_gradient_in_backward(w)}
     given = (p.name for p in kernel.params if p.kind is not ParamKind.CONSTEXPR)
     params = {_POINTER.sub("", name).lower() for name in given}
     of = (_GRADIENT_OF.fullmatch(param) for param in params)
     return _Traits(
         kernel=kernel,
         words=frozenset(
-            _singular(w) for w in set(words) - _BACKWARD - _FORWARD - _FILLERS - _STEPS - gradients
+            _singular(w)
+            for w in set(words) - BACKWARD_PASS - FORWARD_PASS - _FILLERS - _STEPS - gradients
         ),
         is_backward=is_backward,
-        is_forward=not _FORWARD.isdisjoint(words) and _BACKWARD.isdisjoint(words),
+        is_forward=not FORWARD_PASS.isdisjoint(words) and BACKWARD_PASS.isdisjoint(words),
         is_step=not _STEPS.isdisjoint(words),
         letters=frozenset("".join(gradients)) - {"d"},
         params=frozenset(params),
@@ -250,7 +248,3 @@ def _words(name: str) -> Iterator[str]:
 
 def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-
-
-def _is_gradient(word: str) -> bool:
-    return _GRADIENT_WORD.fullmatch(word) is not None and word not in _NO_GRADIENT

@@ -17,8 +17,16 @@ _CAMEL = re.compile(
 _GRADIENT = re.compile(r"d[A-Z][A-Za-z]{0,2}")
 _JOINED = {("split", "k"): "splitk", ("stream", "k"): "streamk"}
 _COUNTER = re.compile(r"[a-z]{0,2}\d+[a-z]?")
-_BACKWARD = re.compile(
-    r"bwd|backward|backprop|[dw]?grads?(?:[1-3]d)?|d(?:[qkvxywbzuhagocl]|kv|qk|kdv|wdb|gamma)+"
+BACKWARD_PASS = frozenset({"bwd", "backward", "backwards", "bw", "backprop", "grad", "gradient"})
+FORWARD_PASS = frozenset({"fwd", "forward", "fw"})
+# Every value with its own d, as in dq, dkdv and dwdb: dual, doc, dock, dgx and dcu are words.
+# `do` and `dc` by themselves say too many other things.
+_GRADIENTS = re.compile(r"(?:d(?:qkv|kv|qk|gamma|beta|bias|weight|[qkvxywbzuhag])){1,4}")
+_GRADS = re.compile(r"[dw]?grads?(?:[1-3]d)?")
+# Where the name says already that it goes backward, any values after a d are gradients.
+_GRADIENTS_BACKWARD = re.compile(r"(?:d[qkvxwbhoyzagucspri]{1,5}\d?){1,3}")
+_NO_GRADIENTS = frozenset(
+    "dag dab dada drop div dis diag disp dir dig dra dia dual doc dock dgx dcu dao".split()
 )
 MAX_NAME = 200
 """Longer names come from machines; only their beginning is read."""
@@ -46,7 +54,22 @@ def _join(words: list[str]) -> Iterator[str]:
 
 def backward_words(name: str) -> tuple[str, ...]:
     """Return the words of a name that tell of a gradient: bwd, backward, grad, dq, dkdv, dx."""
-    return tuple(word for word in words_of(name) if _BACKWARD.fullmatch(word))
+    return tuple(word for word in words_of(name) if _is_backward(word))
+
+
+def _is_backward(word: str) -> bool:
+    if word in _NO_GRADIENTS:
+        return False
+    return (
+        word in BACKWARD_PASS
+        or _GRADS.fullmatch(word) is not None
+        or _GRADIENTS.fullmatch(word) is not None
+    )
+
+
+def is_gradient_in_backward(word: str) -> bool:
+    """Tell whether a word is of gradients (dq, do, dsink), in a name that says so elsewhere."""
+    return _GRADIENTS_BACKWARD.fullmatch(word) is not None and word not in _NO_GRADIENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,18 @@ def test_a_wrong_gradient_is_seen():
     assert any(fault.startswith("gradient of x") for fault in faults(op))
 
 
+def test_another_dtype_is_seen_where_values_are_right():
+    spec = vk.load_specs()["softmax"]
+    wide = dataclasses.replace(spec, op=lambda x, dim=-1: torch.softmax(x.float(), dim))
+    outcomes = check_case(wide, CASE, "float16", "cpu", 0)
+    assert "output: dtype float32 where float16 is right" in outcomes[0].faults
+    spec = vk.load_specs()["argmax"]
+    narrow = dataclasses.replace(spec, op=lambda x, **more: torch.argmax(x, **more).int())
+    case = Case(id="rows", shape=(4, 70), params={"dim": 1})
+    outcomes = check_case(narrow, case, "float32", "cpu", 0)
+    assert "output: dtype int32 where int64 is right" in outcomes[0].faults
+
+
 def test_shapes_nan_and_infinity_are_compared_before_distance():
     wanted = torch.tensor([1.0, math.nan, math.inf, -math.inf], dtype=torch.float64)
     assert compare("y", wanted.float(), wanted, BOUNDS).fault is None

@@ -51,7 +51,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
-from verified_kernels.cases import row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, takes
 from verified_kernels.replay import launch, remembered
@@ -345,7 +345,11 @@ _CASES = (
     Case(id="a tensor without dimensions", shape=()),
     Case(id="three dimensions", shape=(3, 17, 19)),
 )
-_BENCH_SHAPES = ((4096, 1024), (16384, 4096))
+
+
+def _variant(params: dict[str, Any]) -> Case:
+    named = ", ".join(map(str, params.values()))
+    return Case(id=f"16384x4096, {named}", shape=(16384, 4096), params=params)
 
 
 def _spec(
@@ -372,15 +376,7 @@ def _spec(
         tolerance=ToleranceClass.ELEMENTWISE,
         grads=("x",),
         cases=(*_CASES, *more),
-        bench=tuple(
-            Case(
-                id="x".join(map(str, shape)) + "".join(f", {v}" for v in p.values()),
-                shape=shape,
-                params=p,
-            )
-            for p in variants
-            for shape in _BENCH_SHAPES
-        ),
+        bench=(*bench_cases(), *(_variant(p) for p in variants[1:])),
         mutants=(*own, *SPEC_MUTANTS),
     )
 

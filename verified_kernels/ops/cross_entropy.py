@@ -29,6 +29,7 @@ Method: online log-sum-exp as in Milakov and Gimelshein, https://arxiv.org/abs/1
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ from torch import Tensor
 
 from verified_kernels.autocast import result_dtype
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
+from verified_kernels.cases import bench_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import as_rows, check_device, next_power_of_2, takes
 from verified_kernels.replay import launch, remembered
@@ -348,6 +350,17 @@ def _eager(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
     return torch.nn.functional.cross_entropy(logits, target, ignore_index=ignore_index)
 
 
+def _liger() -> Callable[..., Tensor]:
+    from liger_kernel.ops.cross_entropy import LigerCrossEntropyFunction
+
+    def apply(logits: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor:
+        # With a gradient it writes that over the logits at once, and has no backward to time: the
+        # loss alone is what can stand beside another forward pass.
+        return LigerCrossEntropyFunction.apply(logits.detach(), target, None, ignore_index)[0]
+
+    return apply
+
+
 def _cost(case: Case, itemsize: int) -> Cost:
     n = math.prod(case.shape)
     return Cost(
@@ -358,12 +371,21 @@ def _cost(case: Case, itemsize: int) -> Cost:
     )
 
 
+# Tokens and vocabularies of models in use; tokens or vocabularies odd in half of them.
+_BENCH_SHAPES = (
+    *((8, 1024), (4096, 1024), (8192, 32000), (4096, 32768), (4096, 65024)),
+    *((2048, 100352), (4096, 128256), (2048, 151936), (2048, 129280), (1024, 256000)),
+    *((4095, 32000), (4096, 50257), (2047, 50257), (4095, 128257), (2047, 151937)),
+    *((8191, 32001), (16383, 5001), (32769, 1001), (2048, 51865), (1023, 250002)),
+)
+
 SPEC = Spec(
     name="cross_entropy",
     op=cross_entropy,
     reference=cross_entropy_reference,
     make=_make,
     eager=_eager,
+    liger=_liger,
     cost=_cost,
     tolerance=ToleranceClass.REDUCTION,
     grads=("logits",),
@@ -397,7 +419,7 @@ SPEC = Spec(
             tail=8,
         ),
     ),
-    bench=(Case(id="4096x1024", shape=(4096, 1024)), Case(id="4096x128256", shape=(4096, 128256))),
+    bench=bench_cases(_BENCH_SHAPES),
     mutants=(
         Mutant(
             why="a step does not rescale what came before",

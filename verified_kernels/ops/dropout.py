@@ -42,7 +42,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.autograd import is_differentiated_again, wants_grad
-from verified_kernels.cases import row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, check_device, check_float
 from verified_kernels.replay import Varying, launch, remembered
@@ -243,10 +243,7 @@ SPEC = Spec(
         Case(id="a seed of 63 bits", shape=(3, 129), params={"seed": 2**63 - 5}),
         Case(id="a seed in memory", shape=(3, 129), params={"seed_in_memory": True}),
     ),
-    bench=(
-        Case(id="4096x1024", shape=(4096, 1024)),
-        Case(id="16384x4096", shape=(16384, 4096)),
-    ),
+    bench=bench_cases(),
     mutants=(
         Mutant(
             why="the kept are dropped and the dropped kept",

@@ -43,7 +43,7 @@ from torch import Tensor
 
 from verified_kernels.autocast import result_dtype
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
-from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.launch import (
     affordable_stages,
     as_rows,
@@ -495,7 +495,7 @@ SPEC = Spec(
         ),
         Case(id="no weight, long row", shape=(2, 33000), params={"weight": False, "eps": 1e-3}),
     ),
-    bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+    bench=bench_cases(),
     mutants=(
         Mutant(
             why="the padding joins the variance",

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from verified_kernels.autocast import result_dtype
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
-from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import (
     affordable_stages,
@@ -495,7 +495,7 @@ SPEC = Spec(
         ),
         Case(id="no weight, long row", shape=(2, 33000), params={"weight": False}),
     ),
-    bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+    bench=bench_cases(),
     mutants=(
         Mutant(
             why="the mean of squares counts the padding",

@@ -284,9 +284,16 @@ def _make(case: Case, draw: Draw) -> Arguments:
 def _liger() -> Callable[..., Tensor]:
     from liger_kernel.ops.rope import LigerRopeFunction
 
+    made: dict[torch.Size, Tensor] = {}
+
     def apply(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        # It turns queries and keys in one call: one head of keys is the least it can be given.
-        return LigerRopeFunction.apply(x, x[:, :1], cos.unsqueeze(0), sin.unsqueeze(0))[0]
+        # It turns queries and keys in one call: one head of keys is the least it can be given, and
+        # it must be no part of x, into whose gradient a part's would have to be added.
+        if x.shape not in made:
+            batch, _, seq, width = x.shape
+            made[x.shape] = x.new_zeros(batch, seq, 1, width).transpose(1, 2)
+        key = made[x.shape]
+        return LigerRopeFunction.apply(x, key, cos.unsqueeze(0), sin.unsqueeze(0))[0]
 
     return apply
 
@@ -303,6 +310,14 @@ def _case(name: str, shape: tuple[int, ...], angles: tuple[int, ...], **more: An
     params = {"angles": angles, "seq_before_heads": more.pop("seq_before_heads", False)}
     return Case(id=name, shape=shape, params=params, **more)
 
+
+# Batch, heads, positions and width of heads, those of models in use; positions odd in half of them.
+_BENCH_SHAPES = (
+    *((1, 8, 512, 128), (4, 32, 4096, 128), (8, 32, 2048, 128), (2, 64, 4096, 128)),
+    *((4, 16, 4096, 64), (16, 12, 2048, 64), (1, 32, 16384, 128), (4, 40, 2048, 96)),
+    *((4, 32, 4095, 128), (3, 32, 4097, 128), (1, 32, 16383, 128), (7, 28, 2047, 128)),
+    *((5, 14, 4093, 64), (3, 12, 8191, 64), (1, 71, 8193, 64), (3, 32, 4001, 80)),
+)
 
 SPEC = Spec(
     name="rope",
@@ -346,8 +361,11 @@ SPEC = Spec(
         ),
     ),
     bench=(
-        _case("1x8x512x128", (1, 8, 512, 128), (512, 128), seq_before_heads=True),
-        _case("4x32x4096x128", (4, 32, 4096, 128), (4096, 128), seq_before_heads=True),
+        *(
+            _case("x".join(map(str, shape)), shape, shape[-2:], seq_before_heads=True)
+            for shape in _BENCH_SHAPES
+        ),
+        _case("4x32x4096x128, by heads", (4, 32, 4096, 128), (4096, 128)),
     ),
     mutants=(
         Mutant(

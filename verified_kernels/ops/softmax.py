@@ -43,7 +43,7 @@ from torch import Tensor
 
 from verified_kernels.autocast import result_dtype
 from verified_kernels.autograd import is_differentiated_again, wants_grad, widened
-from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.launch import (
     FLOAT_DTYPES,
     as_rows,
@@ -391,7 +391,7 @@ SPEC = Spec(
         Case(id="padded long rows", shape=(2, 33000), layout=Layout.PADDED),
         Case(id="no columns", shape=(5, 0)),
     ),
-    bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+    bench=bench_cases(),
     mutants=(
         Mutant(
             why="masked lanes hold zero and join the sum",

@@ -36,7 +36,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
-from verified_kernels.cases import BENCH_SHAPES, row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import as_rows, cdiv, check_device, next_power_of_2, takes
 from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_and_slope
@@ -290,10 +290,11 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def _make(case: Case, draw: Draw) -> Arguments:
-    if case.id == "two halves of one matrix":
+    params = dict(case.params)
+    if params.pop("halves", False):
         gate, up = draw.plain(*case.shape[:-1], 2 * case.shape[-1], std=2.0).chunk(2, dim=-1)
         # Leaves of their own that share memory: autograd takes gradients of each.
-        return {"gate": gate.detach(), "up": up.detach(), **case.params}
+        return {"gate": gate.detach(), "up": up.detach(), **params}
     gate = draw.normal(*case.shape, std=2.0)
     return {"gate": gate, "up": draw.plain(*case.shape), **case.params}
 
@@ -331,8 +332,18 @@ def _cases(**params: Any) -> tuple[Case, ...]:
     rows = (case for case in row_cases(**params) if case.values is not Values.OFFSET)
     return (
         *rows,
-        Case(id="two halves of one matrix", shape=(5, 3, 129), params=params),
+        Case(id="two halves of one matrix", shape=(5, 3, 129), params={**params, "halves": True}),
         Case(id="a tensor without dimensions", shape=(), params=params),
+    )
+
+
+def _bench(**params: Any) -> tuple[Case, ...]:
+    """Timed sizes, some of them as the halves of one tensor, which a fused projection gives."""
+    fused = {**params, "halves": True}
+    return (
+        *bench_cases(**params),
+        Case(id="8192x11008, halves of one tensor", shape=(8192, 11008), params=fused),
+        Case(id="8191x5001, halves of one tensor", shape=(8191, 5001), params=fused),
     )
 
 
@@ -387,7 +398,7 @@ SPECS = (
         swiglu_reference,
         liger=_liger_swiglu,
         cases=_cases(),
-        bench=tuple(Case(id=f"{m}x{n}", shape=(m, n)) for m, n in BENCH_SHAPES),
+        bench=_bench(),
         mutants=(
             Mutant(
                 why="the slope treats the sigmoid as a constant",
@@ -412,10 +423,7 @@ SPECS = (
                 values=Values.SPECIAL,
             ),
         ),
-        bench=tuple(
-            Case(id=f"{m}x{n}, tanh", shape=(m, n), params={"approximate": "tanh"})
-            for m, n in ((4096, 1024), (16384, 4096))
-        ),
+        bench=_bench(approximate="tanh"),
         mutants=(
             Mutant(
                 why="the tanh form is used for both",

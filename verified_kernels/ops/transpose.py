@@ -41,7 +41,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verified_kernels.cases import row_cases
+from verified_kernels.cases import bench_cases, row_cases
 from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, check_no_grad
 from verified_kernels.reduction import NUMBER_DTYPES
@@ -177,6 +177,14 @@ def _cost(case: Case, itemsize: int) -> Cost:
 
 _NAIVE = {"method": "naive"}
 
+# Square, wide, high and in batches; half of them no multiples of 16.
+_BENCH_SHAPES = (
+    *((4096, 1024), (8192, 8192), (16384, 4096), (4096, 16384), (8192, 11008), (12288, 4096)),
+    *((2048, 32000), (65536, 768), (32, 4096, 768), (128, 1024, 512)),
+    *((8200, 8200), (8191, 8193), (16383, 4097), (5001, 8192), (8192, 5001), (2048, 50257)),
+    *((65537, 769), (4095, 12290), (31, 4095, 769), (129, 1023, 513)),
+)
+
 SPEC = Spec(
     name="transpose",
     op=transpose,
@@ -216,8 +224,7 @@ SPEC = Spec(
         ),
     ),
     bench=(
-        Case(id="4096x1024", shape=(4096, 1024)),
-        Case(id="8192x8192", shape=(8192, 8192)),
+        *bench_cases(_BENCH_SHAPES),
         Case(id="8192x8192, naive", shape=(8192, 8192), params=_NAIVE),
     ),
     mutants=(

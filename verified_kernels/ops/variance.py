@@ -398,8 +398,8 @@ SPEC = Spec(
     cases=tuple(_by(method, case) for method in ("two_pass", "welford") for case in _CASES),
     bench=(
         *reduction_bench(),
-        _by("welford", reduction_bench()[1]),
-        _by("two_pass", reduction_bench()[2]),
+        _by("welford", Case(id="16384x4096", shape=(16384, 4096), params={"dim": -1})),
+        _by("two_pass", Case(id="8192x8192, columns", shape=(8192, 8192), params={"dim": 0})),
     ),
     mutants=(
         Mutant(

@@ -206,3 +206,8 @@ def test_only_the_head_is_read() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_without_error(data: bytes) -> None:
     file_license("k.py", b"# SPDX-License-Identifier: " + data, {"LICENSE": data})
+
+
+def test_a_licence_of_functional_source_is_no_mit() -> None:
+    text = "# Functional Source License, Version 1.1, MIT Future License\n\nFSL-1.1-MIT"
+    assert recognize_text(text + "\n\n" + TEXTS["MIT"]) == "FSL-1.1-MIT"
