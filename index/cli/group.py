@@ -31,7 +31,7 @@ COMMANDS = {
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
     "wish": "Follow which kernels people wish for.",
-    "verify": "Prove the bundled kernels against PyTorch.",
+    "verify": "Prove the bundled kernels, or a function of yours, against PyTorch.",
     "compile": "Compile kernels without a GPU, by release and target.",
     "mcp": "Serve coding agents over MCP, on stdio.",
     "update": "Fetch the published index and swap it in.",

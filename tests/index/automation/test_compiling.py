@@ -12,9 +12,9 @@ from index.cli import main
 from index.compiling import workers
 from index.database import open_index
 from tests.index.automation.jobs import Jobs
+from tests.index.with_triton import WITH_TRITON
 
-triton = pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+pytestmark = WITH_TRITON
 WORDS = ("--triton", "3.9", "--targets", "cuda:80", "--jobs", "1")
 
 VALUES = {"k0": "exp(1)", "k1": "1.0", "k2": "tl.nothing(1.0)"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import pytest
 from index.compiling.guesses import Attempt
 from index.compiling.results import CompileJob, CompileResult, Outcome
 from index.compiling.workers import Server
+from tests.index.with_triton import WITH_TRITON
 
-triton = pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+pytestmark = WITH_TRITON
 
 ADD = """
 import triton
@@ -53,7 +54,7 @@ ATTEMPT = Attempt(types={"x_ptr": "*fp32", "n": "i32"}, constants={"BLOCK": 64})
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(triton.__version__, Path(sys.executable)) as started:
+    with Server(version("triton"), Path(sys.executable)) as started:
         yield started
 
 
@@ -62,7 +63,7 @@ def job(source: str, *attempts: Attempt, target: str = "cuda:80") -> CompileJob:
         id="k",
         source=source,
         kernel="k",
-        triton=triton.__version__,
+        triton=version("triton"),
         target=target,
         attempts=attempts or (ATTEMPT,),
     )

@@ -11,9 +11,9 @@ import pytest
 from index.cli import main
 from index.compiling import workers
 from index.compiling.environments import python_of
+from tests.index.with_triton import WITH_TRITON
 
-triton = pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+pytestmark = WITH_TRITON
 
 SOURCE = '''
 import torch

@@ -19,9 +19,9 @@ from index.database import open_index
 from index.errors import CompileError
 from index.store import Store
 from tests.index.samples import body, column, crawled, kernel, save
+from tests.index.with_triton import WITH_TRITON
 
-triton = pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+pytestmark = WITH_TRITON
 
 FILES = {
     "pkg/__init__.py": "",
