@@ -93,8 +93,9 @@ class Answers:
             record = plain(_known(row), 2_000)
             if "reasons" in wanted:
                 record["reasons"] = plain(fetch_reasons(con, found)[:40])
-        left_out = []
-        while tokens(record) > MOST_TOKENS - 200:
+        budget = MOST_TOKENS if wanted else USUAL_TOKENS
+        left_out: list[str] = []
+        while tokens(record) > budget - 200:
             longest = max(
                 (name for name in record if name != "id"), key=lambda n: tokens(record[n])
             )
@@ -148,63 +149,25 @@ class Answers:
 
     def similar_kernels(self, id: str | None, code: str | None, limit: int) -> Answer:
         """Return the copies of a kernel, or of code, the likely original first."""
+        from index.queries.same_code import find_same_code
+
         if (id is None) == (code is None):
             raise AgentError("give either id or code")
+        if code is not None and len(code) > LONGEST_CODE:
+            raise _too_long(code)
         with open_index(self._path) as con:
             if code is not None:
-                found = self._same_code(con, code)
-                if found is None:
-                    return {
-                        "id": None,
-                        "total": 0,
-                        "items": [],
-                        "note": "no indexed kernel is equal",
-                    }
+                table = find_same_code(con, {"code.py": code.encode("utf-8", "replace")})
             else:
-                found = self._find(con, id or "")
-            rows = [plain(_known(row)) for row in similar_kernels(con, found).records()]
+                id = self._find(con, id or "")
+                table = similar_kernels(con, id)
+        rows = [plain(_known(row)) for row in table.records()]
         return {
-            "id": found,
+            "id": id,
             "total": len(rows),
-            "items": fitting(rows[:limit], USUAL_TOKENS),
-            "note": WARNING,
+            "items": fitting(rows[:limit], USUAL_TOKENS - 100),
+            "note": WARNING if rows else "no indexed kernel is a copy of it",
         }
-
-    def _same_code(self, con: duckdb.DuckDBPyConnection, code: str) -> str | None:
-        """Return the indexed kernel that a jit function of the code equals after renaming."""
-        from crawler.enrich.copies.fingerprint import callee_names, definition_text, fingerprint_of
-        from crawler.models import ScanSkip
-        from crawler.scan import link_snapshot, scan_file
-
-        if len(code) > LONGEST_CODE:
-            raise AgentError(
-                f"code has {len(code):,} characters; give one file, not more than 1 MB"
-            )
-        facts = scan_file("code.py", code.encode("utf-8", "replace"))
-        if isinstance(facts, ScanSkip):
-            raise AgentError(f"the code cannot be read: {facts.reason}")
-        kernels = link_snapshot({"code.py": facts})
-        if not kernels:
-            raise AgentError("the code has no jit function; import triton in it and decorate one")
-        if not con.execute("SELECT 1 FROM fingerprints LIMIT 1").fetchone():
-            raise AgentError(
-                "this index holds facts without fingerprints; crawl the repositories in question "
-                "first, or ask search_kernels for the op"
-            )
-        for kernel in kernels:
-            text = definition_text(kernel.source, kernel.def_line - kernel.start_line)
-            own = fingerprint_of(text, callee_names(kernel.calls))
-            row = (
-                own
-                and con.execute(
-                    "SELECT f.id FROM fingerprints AS f JOIN kernels AS k USING (id) "
-                    "WHERE f.code = ? ORDER BY k.origin = f.id DESC, f.id LIMIT 1",
-                    [own.code],
-                ).fetchone()
-            )
-            if row:
-                return str(row[0])
-        return None
 
     def check_code(self, code: str, triton: str | None) -> Answer:
         """Return which releases have all that code uses, and what some of them lack."""
@@ -212,9 +175,7 @@ class Answers:
         from crawler.check.wanted import parse_wanted
 
         if len(code) > LONGEST_CODE:
-            raise AgentError(
-                f"code has {len(code):,} characters; give one file, not more than 1 MB"
-            )
+            raise _too_long(code)
         wanted = None if triton is None else parse_wanted(triton)
         check = Check(
             rules=choose_rules(frozenset(), frozenset()),
@@ -317,6 +278,10 @@ def answered(answer: Callable[[], Answer]) -> Answer:
         return answer()
     except TritonIndexError as error:
         raise AgentError(plain(str(error), 500)) from error
+
+
+def _too_long(code: str) -> AgentError:
+    return AgentError(f"code has {len(code):,} characters; give one file, not more than 1 MB")
 
 
 def _known(row: Mapping[str, object]) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from index.cli.group import Settings
@@ -9,21 +11,55 @@ from index.cli.options import format_option, limit_option
 
 # What a person sees of each copy.
 SHOWN = ("id", "relation", "similarity", "license", "stars")
+SHOWN_OF_CODE = ("function", *SHOWN)
 
 
 @click.command()
-@click.argument("id")
+@click.argument("id", required=False)
+@click.option("--code", metavar="FILE", help="Of the jit functions in this file; - for stdin.")
 @click.option("--why", is_flag=True, help="Show why the original is said to be one, too.")
 @limit_option(default=20)
 @format_option
 @click.pass_obj
-def command(settings: Settings, id: str, why: bool, limit: int | None, style: str) -> int:
+def command(
+    settings: Settings, id: str | None, code: str | None, why: bool, limit: int | None, style: str
+) -> int:
     """List the copies of one kernel, the likely original first.
 
     A copy is equal after renaming (similarity 1), a near copy nearly so; of others the text proves
-    no more than that they do the same computation. ID may be the end of one, as for show. Exits
-    with 1 if the kernel has no copies or there is none such.
+    no more than that they do the same computation. ID may be the end of one, as for show. With
+    --code it is told which indexed kernels your own file's are copies of, where they are from and
+    under which licence; the file is read, never run. Exits with 1 if there are no copies, or no
+    such kernel.
     """
+    if (id is None) == (code is None):
+        raise click.UsageError("give either an ID or --code FILE")
+    if code is not None:
+        return _of_code(settings, code, limit, style)
+    return _of_kernel(settings, id or "", why, limit, style)
+
+
+def _of_code(settings: Settings, code: str, limit: int | None, style: str) -> int:
+    from index.checking import STDIN, read_inputs
+    from index.cli.output import note, print_table
+    from index.database import open_index
+    from index.files.location import index_to_read
+    from index.queries.same_code import find_same_code
+
+    if code != STDIN and not Path(code).is_file():
+        raise click.UsageError(f"{code}: no such file")
+    files = read_inputs([code]).files
+    with open_index(index_to_read(settings.db, note)) as con:
+        same = find_same_code(con, files, limit)
+    if same.rows or style != "table":
+        columns = (*SHOWN_OF_CODE, *(["permalink"] if style == "md" else []))
+        print_table(same, style, columns=columns)
+    if not same.rows:
+        note(f"{code}: no indexed kernel is a copy of what it holds")
+    return 0 if same.rows else 1
+
+
+def _of_kernel(settings: Settings, id: str, why: bool, limit: int | None, style: str) -> int:
     from index.cli.output import note, print_table
     from index.cli.show import no_kernel, note_copies
     from index.database import open_index

@@ -14,8 +14,9 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from crawler.models import Param, ParamKind
 from index.agents.bounds import MOST_TOKENS, USUAL_TOKENS, fitting, plain, tokens
-from tests.index.samples import crawled, kernel, save
+from tests.index.samples import body, crawled, kernel, save
 
 TOOLS = {
     "search_kernels",
@@ -39,7 +40,8 @@ Talk = Callable[[ClientSession], Awaitable[Any]]
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("agents") / "index.duckdb"
     kernels = [kernel(f"softmax_{n}", path=f"ops/f{n}.py", docstring=HOSTILE) for n in range(25)]
-    save(path, crawled(*kernels))
+    params = tuple(Param(name=f"stride_{n}", kind=ParamKind.SCALAR) for n in range(120))
+    save(path, crawled(*kernels, kernel("long_kernel", path="ops/long.py", params=params)))
     return path
 
 
@@ -129,8 +131,38 @@ def test_it_checks_code_and_answers_in_sql(library: Path) -> None:
 
     checked, counted, release = talk(library, both)
     assert (checked["runs_on_asked"], checked["findings"][0]["line"]) == (False, 7)
-    assert counted["rows"] == [{"n": 25}]
+    assert counted["rows"] == [{"n": 26}]
     assert json.loads(release)["n_came"] > 0
+
+
+def test_code_is_led_to_the_kernel_that_it_copies(library: Path) -> None:
+    code = f"import triton\nimport triton.language as tl\n\n\n{body('mine')}"
+
+    async def same(session: ClientSession) -> Any:
+        asked = {"code": code, "limit": 3}
+        return (await session.call_tool("similar_kernels", asked)).structured_content
+
+    answer = talk(library, same)
+    assert answer["total"] == 26
+    assert len(answer["items"]) == 3
+    # The code is that of a vector add, which anyone writes alike.
+    assert {item["relation"] for item in answer["items"]} == {"same computation"}
+    assert {item["similarity"] for item in answer["items"]} == {1.0}
+
+
+def test_a_record_takes_no_more_than_usual_unless_more_is_asked_for(library: Path) -> None:
+    async def both(session: ClientSession) -> tuple[Any, Any]:
+        usual = await session.call_tool("get_kernel", {"id": "long_kernel"})
+        asked = {"id": "long_kernel", "include": ["params"]}
+        return usual.structured_content, (
+            await session.call_tool("get_kernel", asked)
+        ).structured_content
+
+    usual, asked = talk(library, both)
+    assert tokens(usual) <= USUAL_TOKENS
+    assert usual["left_out"] == ["params"]
+    assert len(asked["kernel"]["params"]) == 120
+    assert tokens(asked) <= MOST_TOKENS
 
 
 def test_bounds() -> None:
