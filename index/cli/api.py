@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 if TYPE_CHECKING:
     from crawler.check.lookup import ApiEntry
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--gone", "gone_in", metavar="RELEASE", help="What this release no longer has.")
 @limit_option()
 @format_option
+@fields_option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -29,6 +30,7 @@ def command(
     gone_in: str | None,
     limit: int | None,
     style: str,
+    fields: tuple[str, ...],
 ) -> int:
     """Tell since and until when Triton has a name, and who uses it.
 
@@ -50,7 +52,9 @@ def command(
         emit(lambda out: write_card(chosen[0], users[0] if users else None, out))
     else:
         table = api_table(chosen, users)
-        print_table(table, style, columns=None if style != "table" else table.columns[:7])
+        print_table(
+            table, style, columns=None if style != "table" else table.columns[:7], fields=fields
+        )
     if len(entries) > len(chosen):
         note(f"{len(entries) - len(chosen)} more; --limit 0 lists all")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 SHOWN = ("kind", "operator", "score", "architectures", "people", "first_task")
 
@@ -14,8 +14,11 @@ SHOWN = ("kind", "operator", "score", "architectures", "people", "first_task")
 @click.option("--unverified", is_flag=True, help="Those too that lack nothing but verification.")
 @limit_option(default=30)
 @format_option
+@fields_option
 @click.pass_obj
-def command(settings: Settings, unverified: bool, limit: int | None, style: str) -> None:
+def command(
+    settings: Settings, unverified: bool, limit: int | None, style: str, fields: tuple[str, ...]
+) -> None:
     """List the operators that people need and no indexed kernel serves.
 
     The greatest gap comes first: need (wishes with their votes, and in how many model
@@ -32,4 +35,4 @@ def command(settings: Settings, unverified: bool, limit: int | None, style: str)
 
     with open_index(index_to_read(settings.db, note)) as con:
         gaps = list_gaps(con, load_wishes(con), unverified=unverified)
-    print_table(gaps.first(limit), style, columns=SHOWN)
+    print_table(gaps.first(limit), style, columns=SHOWN, fields=fields)

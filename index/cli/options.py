@@ -22,6 +22,14 @@ format_option: Decorator = click.option(
     help="How to print it.",
 )
 
+fields_option: Decorator = click.option(
+    "--fields",
+    metavar="A,B",
+    default="",
+    callback=lambda ctx, param, value: tuple(filter(None, map(str.strip, value.split(",")))),
+    help="Print these fields alone, in this order.",
+)
+
 
 def limit_option(default: int | None = None) -> Decorator:
     """Return the option `--limit N`; 0 stands for no limit."""

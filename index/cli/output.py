@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+import click
+
 from index.cli.streams import drop_stdout
 from index.errors import OutputError
 from index.plain_text import one_line
@@ -15,12 +17,23 @@ from index.show.render import WRITERS, without_what_does_not_fit, write_table
 from index.table import Table
 
 
-def print_table(table: Table, style: str, *, columns: Sequence[str] | None = None) -> None:
+def print_table(
+    table: Table,
+    style: str,
+    *,
+    columns: Sequence[str] | None = None,
+    fields: Sequence[str] = (),
+) -> None:
     """Print a table in one of the formats.
 
     Programs get every column. People see all too, or, of those named in `columns`, the ones of
-    which anything is known and that the terminal has room for.
+    which anything is known and that the terminal has room for. Whoever names `fields` gets those.
+
+    Raises:
+        click.UsageError: The table has no such field.
     """
+    if fields:
+        table, columns = _chosen(table, fields), None
     if style not in ("table", "md"):
         emit(lambda out: WRITERS[style](table, out))
         return
@@ -75,6 +88,15 @@ def say_waiting(why: str, seconds: float) -> None:
 def waiting_line(why: str, seconds: float) -> str:
     """Return the line that tells of a wait."""
     return f"waiting {seconds:.0f} s: {why}"
+
+
+def _chosen(table: Table, fields: Sequence[str]) -> Table:
+    for name in fields:
+        if name not in table.columns:
+            raise click.UsageError(f"no field {name!r}; there are {', '.join(table.columns)}")
+    values = (table.column(name) for name in fields)
+    rows = tuple(zip(*values, strict=True)) if table.rows else ()
+    return Table(columns=tuple(fields), rows=rows)
 
 
 def _known(table: Table, columns: Sequence[str]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 # What a person sees; `location` and the commit are for programs.
 SHOWN = (
@@ -24,8 +24,9 @@ SHOWN = (
 @click.command()
 @limit_option()
 @format_option
+@fields_option
 @click.pass_obj
-def command(settings: Settings, limit: int | None, style: str) -> None:
+def command(settings: Settings, limit: int | None, style: str, fields: tuple[str, ...]) -> None:
     """List the indexed sources.
 
     With each, how its last crawl ended and how many live kernels it has. What the index lacks of
@@ -42,4 +43,4 @@ def command(settings: Settings, limit: int | None, style: str) -> None:
     with open_index(index_to_read(settings.db, note)) as con:
         if lacking := list_lacking(con, listed):
             note(lacking_sentence(lacking, len(listed)))
-        print_table(list_repos(con).first(limit), style, columns=SHOWN)
+        print_table(list_repos(con).first(limit), style, columns=SHOWN, fields=fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 
 @click.command()
@@ -19,8 +19,11 @@ from index.cli.options import format_option, limit_option
 )
 @limit_option()
 @format_option
+@fields_option
 @click.pass_obj
-def command(settings: Settings, run: str | None, limit: int | None, style: str) -> None:
+def command(
+    settings: Settings, run: str | None, limit: int | None, style: str, fields: tuple[str, ...]
+) -> None:
     """List the crawls, or what one of them changed.
 
     The latest crawl comes first. A change is added, changed, moved (or renamed), removed or
@@ -33,4 +36,4 @@ def command(settings: Settings, run: str | None, limit: int | None, style: str) 
 
     with open_index(index_to_read(settings.db, note)) as con:
         table = list_runs(con) if run is None else list_changes(con, run)
-        print_table(table.first(limit), style)
+        print_table(table.first(limit), style, fields=fields)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.cli.group import Settings
-from index.cli.options import Decorator, format_option, limit_option
+from index.cli.options import Decorator, fields_option, format_option, limit_option
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -78,6 +78,7 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
 )
 @limit_option(default=20)
 @format_option
+@fields_option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -87,6 +88,7 @@ def command(
     kind: str | None,
     limit: int | None,
     style: str,
+    fields: tuple[str, ...],
     copies: bool,
     **filters: Any,
 ) -> int:
@@ -116,10 +118,15 @@ def command(
             copies=copies,
             kind=Kind(kind) if kind else None,
         )
-        table, shown = _table(con, found.ids, style, is_of_operations=kind == Kind.OPERATION)
+        table, shown = _table(
+            con,
+            found.ids,
+            "jsonl" if fields else style,
+            is_of_operations=kind == Kind.OPERATION,
+        )
         has_stars = sort != Sort.STARS or kind == Kind.OPERATION or _has_stars(con, found.ids)
     if found.ids or style != "table":
-        print_table(table, style, columns=shown)
+        print_table(table, style, columns=shown, fields=fields)
     if found.ids and not has_stars:
         note(
             "no stars are known of these, so they come by relevance; a crawl of GitHub counts them"

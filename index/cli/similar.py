@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 # What a person sees of each copy.
 SHOWN = ("id", "relation", "similarity", "license", "stars")
@@ -20,9 +20,16 @@ SHOWN_OF_CODE = ("function", *SHOWN)
 @click.option("--why", is_flag=True, help="Show why the original is said to be one, too.")
 @limit_option(default=20)
 @format_option
+@fields_option
 @click.pass_obj
 def command(
-    settings: Settings, id: str | None, code: str | None, why: bool, limit: int | None, style: str
+    settings: Settings,
+    id: str | None,
+    code: str | None,
+    why: bool,
+    limit: int | None,
+    style: str,
+    fields: tuple[str, ...],
 ) -> int:
     """List the copies of one kernel, the likely original first.
 
@@ -35,11 +42,13 @@ def command(
     if (id is None) == (code is None):
         raise click.UsageError("give either an ID or --code FILE")
     if code is not None:
-        return _of_code(settings, code, limit, style)
-    return _of_kernel(settings, id or "", why, limit, style)
+        return _of_code(settings, code, limit, style, fields)
+    return _of_kernel(settings, id or "", why, limit, style, fields)
 
 
-def _of_code(settings: Settings, code: str, limit: int | None, style: str) -> int:
+def _of_code(
+    settings: Settings, code: str, limit: int | None, style: str, fields: tuple[str, ...]
+) -> int:
     from index.checking import STDIN, read_inputs
     from index.cli.output import note, print_table
     from index.database import open_index
@@ -53,13 +62,20 @@ def _of_code(settings: Settings, code: str, limit: int | None, style: str) -> in
         same = find_same_code(con, files, limit)
     if same.rows or style != "table":
         columns = (*SHOWN_OF_CODE, *(["permalink"] if style == "md" else []))
-        print_table(same, style, columns=columns)
+        print_table(same, style, columns=columns, fields=fields)
     if not same.rows:
         note(f"{code}: no indexed kernel is a copy of what it holds")
     return 0 if same.rows else 1
 
 
-def _of_kernel(settings: Settings, id: str, why: bool, limit: int | None, style: str) -> int:
+def _of_kernel(
+    settings: Settings,
+    id: str,
+    why: bool,
+    limit: int | None,
+    style: str,
+    fields: tuple[str, ...],
+) -> int:
     from index.cli.output import note, print_table
     from index.cli.show import no_kernel, note_copies
     from index.database import open_index
@@ -75,7 +91,7 @@ def _of_kernel(settings: Settings, id: str, why: bool, limit: int | None, style:
     note_copies(id, found)
     if copies.rows or style != "table":
         columns = (*SHOWN, *(["why"] if why else []), *(["permalink"] if style == "md" else []))
-        print_table(copies, style, columns=columns)
+        print_table(copies, style, columns=columns, fields=fields)
     if not copies.rows:
         note(f"{found.id}: no other kernel in the index is a copy of it")
     return 0 if copies.rows else 1

@@ -44,9 +44,9 @@ def find_same_code(
 ) -> Table:
     """Return the kernels that the jit functions of files are equal to, or nearly.
 
-    The functions come in the order of the files; of each, the most alike first, of those the likely
-    original. A function so short that anyone would write it alike has no copies, but the relation
-    `same computation` to those that it equals after renaming.
+    What is proven comes first, in the order of the functions in the files; of each, the most alike
+    first, of those the likely original. A function so short that anyone would write it alike has no
+    copies, but the relation `same computation` to those that it equals after renaming.
 
     Raises:
         QueryError: No jit function is in the files, they cannot be read, or the index holds facts
@@ -69,8 +69,15 @@ def find_same_code(
 
 
 def _rank(match: Match, order: Mapping[str, int]) -> tuple[object, ...]:
-    name, id, _, alike, (_, stars, origin, _) = match
-    return order[name], -alike, origin != id, -(stars or 0), id
+    name, id, relation, alike, (_, stars, origin, _) = match
+    return (
+        relation == Relation.SAME_COMPUTATION,
+        order[name],
+        -alike,
+        origin != id,
+        -(stars or 0),
+        id,
+    )
 
 
 def _fingerprints(files: Mapping[str, bytes]) -> Iterator[tuple[str, Fingerprint]]:

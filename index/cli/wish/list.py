@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import fields_option, format_option, limit_option
 
 # What a person sees of each wish.
 SHOWN = ("number", "priority", "status", "votes", "answer", "ops", "title")
@@ -24,6 +24,7 @@ _NOTHING = "no wishes yet; `triton-index wish sync OWNER/NAME` fetches them from
 @click.option("--op", "ops", multiple=True, help="Is for this op.")
 @limit_option()
 @format_option
+@fields_option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -31,6 +32,7 @@ def command(
     ops: tuple[str, ...],
     limit: int | None,
     style: str,
+    fields: tuple[str, ...],
 ) -> None:
     """List the wishes, the most wanted first.
 
@@ -56,5 +58,5 @@ def command(
         note(f"none of {len(wishes)} wishes has {' or '.join(asked)}" if wishes else _NOTHING)
         if style == "table":
             return
-    shown = {"table": SHOWN, "md": BOARD}.get(style, RECORD)
-    print_table(list_wishes(chosen[:limit], shown), style, columns=shown)
+    shown = RECORD if fields else {"table": SHOWN, "md": BOARD}.get(style, RECORD)
+    print_table(list_wishes(chosen[:limit], shown), style, columns=shown, fields=fields)
