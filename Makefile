@@ -1,6 +1,6 @@
 # make demo   environment, install, a crawl of real packages, a first answer
 # make test   environment, install, every test that needs no GPU
-# make lint   format, lint and types, the README against the code, the workflows
+# make lint   format, lint and types, README and docs against the code, the workflows
 # make bench  what is measured on a CPU, beside its peers
 # make bundle the index that comes with the package, made anew (see CONTRIBUTING.md)
 # make wheel  the wheel, built, installed outside the tree and tried
@@ -56,7 +56,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases benchmarks
-	$(BIN)/cog --check README.md
+	$(BIN)/cog --check README.md docs/*.md
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/actionlint -shellcheck= -pyflakes=
 
@@ -89,7 +89,7 @@ else
 endif
 	$(BIN)/triton-index --db $(BUNDLE_DB) verify import verified_kernels/results/h200.json
 	$(BIN)/python scripts/make_bundle.py $(BUNDLE_DB)
-	$(BIN)/cog -r README.md
+	$(BIN)/cog -r README.md docs/*.md
 
 clean:
 	rm -rf $(VENV) demo-index bundle-index dist
