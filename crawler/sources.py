@@ -21,6 +21,9 @@ from crawler.snapshot.git import find_git_dir, read_origin
 from crawler.snapshot.names import readable_text
 from crawler.snapshot.select import select_files
 
+MAX_PACKAGE_WORD = 200
+"""Characters of a package's name, or of its version."""
+
 FORMS = "owner/name[@ref], a GitHub URL, owner/name=PATH, pypi:dist[==version] or PATH"
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}")
@@ -210,6 +213,9 @@ def _parse_package(word: str) -> SourceRepo:
     dist, equals, version = word.removeprefix("pypi:").partition("==")
     try:
         name = canonicalize_name(dist, validate=True)
+        # What is longer no package has, and parsing it takes a time that grows with its square.
+        if max(len(dist), len(version)) > MAX_PACKAGE_WORD:
+            raise SourceError(f"{_show(word)}: no package or version has so long a name")
         number = str(Version(version)) if equals else None
     except InvalidName:
         raise SourceError(

@@ -141,7 +141,8 @@ def stored_version(con: duckdb.DuckDBPyConnection) -> int | None:
         value = read_meta(con, "schema_version")
     except duckdb.CatalogException:
         return None
-    return int(value) if value is not None and value.isdecimal() else None
+    # Any text may stand there, digits without end too.
+    return int(value) if value is not None and re.fullmatch("[0-9]{1,9}", value) else None
 
 
 def schema_faults(con: duckdb.DuckDBPyConnection, version: int | None = None) -> tuple[str, ...]:

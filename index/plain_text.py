@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Controls but tab and line feed, directions, separators: nothing a terminal should act upon.
+# Controls but tab and line feed, directions, separators: nothing a terminal should act upon. And
+# what it shows nothing of, so that text could hide in it: fillers, tags, variants beyond the few
+# that pictures have.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 

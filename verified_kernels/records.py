@@ -11,6 +11,18 @@ from typing import Annotated, Any
 
 import msgspec
 
+LARGEST_TOLERANCE = 1.0
+"""No dtype is held to less than that, relative to an entry; 0.016 is the most so far."""
+MOST_OVER = 1_000.0
+"""How far a record that passed may lie above its tolerance.
+
+That bounds single entries relative to themselves: far from zero, or where terms cancel, an error
+may be tens of times as large, and still in bounds.
+"""
+
+LARGEST_ERROR = 1e30
+"""No error in bounds is larger, of whatever values: those of float32 end at 3e38."""
+
 NO_TIMES = "no times of"
 """How a worker begins to say which peer it could not time."""
 
@@ -78,6 +90,20 @@ class Record:
     spread: Mapping[_Line, Timing] = field(default_factory=dict)
     note: _Note | None = None
 
+    def contradiction(self) -> str | None:
+        """Why it cannot be that this record passed, None where it can or did not."""
+        if not self.passed:
+            return None
+        if self.tolerance > LARGEST_TOLERANCE:
+            return f"passed within a tolerance of {self.tolerance:g}, which is none"
+        bound = MOST_OVER * self.tolerance
+        absolute = self.max_abs_err or 0.0
+        # Without a relative error there was none, or nothing but zeros to set it against.
+        relative = self.rel_rms_err if self.rel_rms_err is not None else absolute
+        if max(absolute, relative) > LARGEST_ERROR or min(absolute, relative) > bound:
+            return f"passed with errors of {absolute:g}, relative {relative:g}"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; `pass_` is called `pass`."""
         fields = dataclasses.asdict(self)
@@ -88,16 +114,19 @@ class Record:
         """The record that `to_json` wrote.
 
         Raises:
-            ValueError: a field is missing, unknown or of another type.
+            ValueError: a field is missing, unknown, of another type, or contradicts another.
         """
         fields = {("pass_" if name == "pass" else name): value for name, value in values.items()}
         if unknown := fields.keys() - {field.name for field in dataclasses.fields(cls)}:
             raise ValueError(f"not a verification record: unknown {', '.join(sorted(unknown))}")
         try:
-            return msgspec.convert(fields, cls)
+            record = msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
             said = str(error).replace("$.pass_", "$.pass")
             raise ValueError(f"not a verification record: {said}") from error
+        if fault := record.contradiction():
+            raise ValueError(f"not a verification record: {record.kernel}, {record.case}: {fault}")
+        return record
 
 
 _EXTRA = ("plain_ms", "plain_peers", "copy_gb_per_s", "spread", "note")

@@ -12,8 +12,9 @@ from pathlib import Path
 from crawler.errors import EmptySnapshotError, SnapshotError
 from crawler.history import Histories
 from crawler.models import Entry, ScanSkip
-from crawler.snapshot.git_command import run_git
+from crawler.snapshot.git_command import SilentGitError, run_git
 from crawler.snapshot.git_objects import BorrowedObjects
+from crawler.snapshot.git_pipes import find_pipe
 from crawler.snapshot.names import line_address, name_fault, readable_name
 from crawler.snapshot.select import Selection
 
@@ -110,10 +111,12 @@ def open_git(
         if not path.exists():
             raise SnapshotError(f"{repo}: there is no folder {path}; give the root of a clone")
         raise SnapshotError(f"{repo}: {path} is no git repository; give the root of a clone")
+    common = _common_dir(git_dir)
+    if pipe := find_pipe(git_dir, common):
+        raise SnapshotError(f"{repo}: {pipe} is a pipe or a device, which git would wait for")
     name = _resolve_ref(git_dir, repo, ref)
     if not _SHA1.fullmatch(name):
         raise SnapshotError(f"{repo}: {path} names its objects by SHA-256; only SHA-1 is read")
-    common = _common_dir(git_dir)
     objects = BorrowedObjects(common / "objects")
     try:
         return GitSnapshot(
@@ -146,6 +149,8 @@ def find_git_dir(folder: Path) -> Path | None:
 
 def read_origin(git_dir: Path) -> str | None:
     """Return the URL of the remote `origin`, None without one; it may hold credentials."""
+    if find_pipe(git_dir, _common_dir(git_dir)):
+        return None
     try:
         raw = run_git(git_dir, "config", "--local", "--no-includes", "--get", "remote.origin.url")
     except SnapshotError:
@@ -169,6 +174,8 @@ def _resolve_ref(git_dir: Path, repo: str, ref: str | None) -> str:
     try:
         word = ref or "HEAD"
         return run_git(git_dir, "rev-parse", "--verify", "--end-of-options", word).decode().strip()
+    except SilentGitError as error:
+        raise SnapshotError(f"{repo}: git cannot read {git_dir} ({error})") from error
     except SnapshotError as error:
         try:
             has_refs = bool(run_git(git_dir, "for-each-ref", "--count=1"))

@@ -34,6 +34,10 @@ _CONFIG = {
 }
 
 
+class SilentGitError(SnapshotError):
+    """Git did not say a word for too long; asked again, it would be silent as long."""
+
+
 def hardened_environment(protocols: str = "none") -> dict[str, str]:
     """Return the environment git runs in: the caller's, less every `GIT_*`, plus the locks.
 
@@ -86,6 +90,11 @@ class GitProcess:
         """Return the exit status once git has ended."""
         with self._time_limit():
             return self._process.wait()
+
+    @property
+    def is_too_silent(self) -> bool:
+        """Tell whether git was stopped for its silence."""
+        return self._timed_out
 
     def complaint(self) -> str:
         """Return why git failed: the first line it wrote to stderr, or that it was stopped."""
@@ -162,5 +171,5 @@ def run_git(git_dir: Path, *words: str, objects: Path | None = None) -> bytes:
         if len(output) > MAX_OUTPUT_BYTES:
             raise SnapshotError(f"git {words[0]} prints more than {MAX_OUTPUT_BYTES >> 20} MiB")
         if git.wait() != 0:
-            raise SnapshotError(git.complaint())
+            raise (SilentGitError if git.is_too_silent else SnapshotError)(git.complaint())
     return output

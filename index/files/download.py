@@ -168,7 +168,7 @@ class _Try:
 
     def _copy(self, response: requests.Response) -> str:
         length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else None
+        total = int(length) if length.isdecimal() and len(length) < 20 else None
         if total is not None and total > self.limit:
             raise self._too_large()
         self.target.seek(0)

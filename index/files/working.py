@@ -8,6 +8,7 @@ published index it was made from: a copy of any other is worthless and thrown aw
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -208,7 +209,8 @@ def _generation(base: Path) -> str:
 
 def _tries(con: duckdb.DuckDBPyConnection) -> int:
     """Return how often it was tried in vain to publish a copy."""
-    return int(read_meta(con, "tries") or 0)
+    tries = read_meta(con, "tries") or ""
+    return int(tries) if re.fullmatch("[0-9]{1,9}", tries) else 0
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from crawler.check.findings import Finding
-from index.plain_text import printable
+from index.plain_text import one_line, printable
+from index.show.render import plain_markdown
 from index.show.report import Report
 
 _MOST_SHOWN = 160
@@ -123,7 +124,7 @@ def _property(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return plain_markdown(one_line(text))
 
 
 WRITERS: Mapping[str, Callable[[Report, TextIO], None]] = {

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import TextIO
@@ -24,6 +25,10 @@ _MARKUP = str.maketrans(
     # Not a person to call, and not a link that nobody wrote.
     | {"@": "&#64;", ":": "&#58;"}
 )
+# An address of a person stays one when its sign is spelled out; a sign without width parts it.
+_MAIL = re.compile(r"(?<=[\w.+-])@(?=[\w-])")
+_APART = "&#8203;"
+_WWW = re.compile(r"(?i)\b(www)\.|(?<=_)(www)\.")
 
 # The links that are ours, to lines and to issues: nothing in them can end them early.
 _PERMALINK = re.compile(r"https://[\w./%~@+-]+(?:#L\d+-L\d+|/issues/\d+)", re.ASCII)
@@ -151,7 +156,18 @@ def _is_plain(value: object) -> bool:
 
 def _md_cell(value: object) -> str:
     text = cell_text(value)
-    return f"<{text}>" if _PERMALINK.fullmatch(text) else text.translate(_MARKUP)
+    return f"<{text}>" if _PERMALINK.fullmatch(text) else plain_markdown(text)
+
+
+def plain_markdown(text: str) -> str:
+    """Return text on one line as Markdown that shows it: no markup, mention, address or link."""
+    parts = map(_without_www, _MAIL.split(text))
+    return f"{_APART}&#64;".join(parts)
+
+
+def _without_www(text: str) -> str:
+    plain = text.translate(_MARKUP)
+    return _WWW.sub(lambda found: f"{found[0][:-1]}&#46;", plain)
 
 
 def _csv_cell(value: object) -> object:
@@ -161,7 +177,13 @@ def _csv_cell(value: object) -> object:
         return value
     text = value if isinstance(value, str) else to_json(value).strip('"')
     text = printable(text)
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if _begins_formula(text) else text
+
+
+def _begins_formula(text: str) -> bool:
+    """Tell whether a spreadsheet may take it for one; some read full-width signs as plain ones."""
+    first = text.lstrip()[:1]
+    return unicodedata.normalize("NFKC", first) in ("=", "+", "-", "\u2212", "@")
 
 
 def _is_number(value: object) -> bool:

@@ -159,6 +159,8 @@ BAD_WORDS = [
     ("pypi:a[extra]", "is no package name"),
     ("pypi:a==", "'' is no single version"),
     ("pypi:a==1.*", "'1.*' is no single version; give one as pypi:dist==1.2.3"),
+    (f"pypi:a=={'1' * 5_000}", "no package or version has so long a name"),
+    (f"pypi:{'a' * 200_000}==1", "no package or version has so long a name"),
     ("pypi:../a", "is no package name"),
     ("https://gitlab.com/a/b", "only repositories on GitHub are read by URL; clone it and give"),
     ("https://gist.github.com/a/b", "only repositories on GitHub"),

@@ -254,6 +254,10 @@ HOSTILE = {
         "UPDATE meta SET value = '99' WHERE key = 'schema_version'",
         r"schema 99, newer than this program's \d+; upgrade triton-index",
     ),
+    "a schema of 5,000 digits": (
+        "UPDATE meta SET value = repeat('9', 5000) WHERE key = 'schema_version'",
+        "a DuckDB database, but no triton-index",
+    ),
     "no index": ("DROP TABLE meta", "a DuckDB database, but no triton-index"),
     "a table of another make": ("ALTER TABLE skips RENAME reason TO why", "table skips"),
     "a table less": ("DROP TABLE skips", "table skips is missing"),

@@ -12,6 +12,7 @@ from index.plain_text import cut, display_width, one_line, printable
 from index.show.render import (
     WRITERS,
     cell_text,
+    plain_markdown,
     to_json,
     without_what_does_not_fit,
     write_csv,
@@ -30,7 +31,10 @@ TABLE = Table(
     ),
 )
 # What steers a terminal or a page: colours, titles, C1 controls, directions, line ends.
-HOSTILE = "\x1b[31mred\x1b]0;t\x07 \x9b1m \x7f \u202eevil\u2066 \r\n\0 \u2028 \ud800"
+# And what nothing is seen of: interlinear notes, tags, fillers, variants without number.
+UNSEEN = "\ufff9x\ufffay\ufffb \U000e0041\U000e007f \U000e0101 \u3164 \u034f \xad \u180e \U0001d173"
+HOSTILE = f"{UNSEEN} "
+HOSTILE += "\x1b[31mred\x1b]0;t\x07 \x9b1m \x7f \u202eevil\u2066 \r\n\0 \u2028 \ud800"
 
 
 def written(style: str, table: Table) -> str:
@@ -115,7 +119,24 @@ def test_csv_keeps_lines_and_quotes() -> None:
     assert list(csv.reader(io.StringIO(out)))[1] == [text]
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "\t=1", "\n=1"])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "  =1",
+        "\t=1",
+        "\n=1",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20A1",
+        "\ufe661",
+        "\u2212 1",
+    ],
+)
 def test_csv_text_is_no_formula(formula: str) -> None:
     out = written("csv", Table(columns=("a",), rows=((formula,), (-1,))))
     (_, (cell,), (number,)) = csv.reader(io.StringIO(out))
@@ -132,6 +153,23 @@ def test_md_has_no_markup_but_its_own() -> None:
         r"| a\|b &lt;script&gt;\*x\*\_y\_\`z\`\[l\](http&#58;//e.vil) &#64;all \#1 "
         r"!\[i\](x) \~\~s\~\~ \\\| | 1 |"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see www.e.vil/x", "see www&#46;e.vil/x"),
+        ("(WWW.e.vil)", "(WWW&#46;e.vil)"),
+        ("_www.e.vil", r"\_www&#46;e.vil"),
+        ("mail me.x-y@e.vil", "mail me.x-y&#8203;&#64;e.vil"),
+        ("mailto:a@e.vil", "mailto&#58;a&#8203;&#64;e.vil"),
+        ("a_@b@c", r"a\_&#8203;&#64;b&#8203;&#64;c"),
+        ("owww.x and a @ b", "owww.x and a &#64; b"),
+    ],
+)
+def test_md_has_no_link_that_nobody_wrote(text: str, shown: str) -> None:
+    """GitHub makes them of `www.` and of mail addresses, even where the sign is spelled out."""
+    assert plain_markdown(text) == shown
 
 
 def test_md_links_permalinks_and_nothing_else() -> None:

@@ -127,6 +127,11 @@ def test_import_and_search_by_command(db: Path, tmp_path: Path) -> None:
         (dump([record(flops=10**30)]), "flops"),
         (dump([record(gpu="H\x00200")]), "gpu"),
         (dump([record(note="x" * 10_000_000)]), "note"),
+        (dump([record(max_abs_err=1e308)]), "softmax, rows of 127: passed with errors of 1e\\+308"),
+        (dump([record(max_abs_err=0.0, rel_rms_err=1e308)]), "passed with errors"),
+        (dump([record(max_abs_err=9.0, rel_rms_err=9.0)]), "passed with errors of 9"),
+        (dump([record(max_abs_err=9.0, rel_rms_err=9.0, tolerance=0.0)]), "passed with errors"),
+        (dump([record(max_abs_err=2.0, tolerance=1e308)]), "tolerance of 1e\\+308, which is none"),
         (dump([record(commit="javascript:alert(1)")]), "commit"),
         (dump([record(peers={"eager": -1.0})]), "peers"),
         (dump([record()]).replace('"kernel"', '"colonel"'), "unknown colonel"),
@@ -139,6 +144,21 @@ def test_other_files_are_refused_in_one_line(text: str | bytes, words: str, tmp_
     with pytest.raises(VerificationError, match=words) as caught:
         read_verifications(file)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"max_abs_err": 21770.0, "rel_rms_err": 1e-5}, id="of large values"),
+        pytest.param({"max_abs_err": 1e-9, "rel_rms_err": 100.0}, id="of values near nothing"),
+        pytest.param({"max_abs_err": None, "rel_rms_err": None, "tolerance": 0.0}, id="of none"),
+        pytest.param({"max_abs_err": 1e308, "rel_rms_err": 1e308, "passed": False}, id="failed"),
+    ],
+)
+def test_errors_that_can_be_are_taken(facts: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "records.json"
+    file.write_text(dump([record(**facts)]))
+    assert len(read_verifications(file)) == 1
 
 
 def test_a_pipe_is_no_file_of_records(tmp_path: Path) -> None:
