@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from crawler.history import FileHistory, Histories
-from crawler.states import GithubState, RepoMetadata
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from crawler.history import FileHistory, Histories
+    from crawler.states import GithubState, RepoMetadata
 
 
 class SourceKind(StrEnum):

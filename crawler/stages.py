@@ -7,7 +7,6 @@ do not count.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -29,6 +28,8 @@ def stage_version(*roots: str, data: tuple[str, ...] = ()) -> str:
             of a package stands for all modules in it.
         data: files besides, by their path in the tree: `crawler/data/ops.toml`.
     """
+    import hashlib
+
     digest = hashlib.sha256()
     for path in sorted(_closure(roots)):
         digest.update(f"{path.relative_to(_ROOT).as_posix()}\n".encode())

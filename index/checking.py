@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from crawler.check.wanted import Wanted, stated
+from crawler.enrich.manifests import is_manifest
 from crawler.enrich.marks import is_test_file
-from crawler.enrich.requirement import is_manifest, nearest_requirement, read_requirements
 from crawler.errors import TritonIndexError
 from crawler.snapshot.select import is_source, oversize_reason
+
+if TYPE_CHECKING:
+    from crawler.check.wanted import Wanted
 
 STDIN = "-"
 
@@ -37,6 +40,12 @@ class Inputs:
 
     def wanted(self) -> Mapping[str, Wanted]:
         """Return the releases that the manifest nearest to each file asks for."""
+        if not self.manifests:
+            return {}
+        # Late: reading ranges of versions costs as much as all else of a small check.
+        from crawler.check.wanted import stated
+        from crawler.enrich.requirement import nearest_requirement, read_requirements
+
         requirements = read_requirements(self.manifests)
         found = {p: stated(nearest_requirement(at, requirements)) for p, at in self.places.items()}
         return {path: wanted for path, wanted in found.items() if wanted is not None}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 FILE_NAME = "replacements.toml"
+_DATA = Path(__file__).parents[1] / "data"
 
 _HOMES = {
     "triton.language.core.": "triton.language.",
@@ -57,7 +57,9 @@ def _longest(name: str, symbol: str) -> Replacement | None:
 @cache
 def load_replacements() -> Mapping[str, Replacement]:
     """Return the entries by the symbols that they are of."""
-    data = tomllib.loads((files("crawler") / "data" / FILE_NAME).read_text("utf-8"))
+    import tomllib
+
+    data = tomllib.loads((_DATA / FILE_NAME).read_text("utf-8"))
     found: dict[str, Replacement] = {}
     for entry in data["replacements"]:
         for name in entry["names"]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING
 
 from crawler.enrich.api_table import load_table
-from crawler.enrich.requirement import Requirement
 from crawler.errors import TritonIndexError
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+    from crawler.enrich.requirement import Requirement
 
 _OF_TRITON = frozenset({"triton", "pytorch-triton", "triton-nightly", "triton-windows"})
 """Distributions whose versions are Triton's."""
@@ -34,6 +36,9 @@ def parse_wanted(text: str) -> Wanted:
     Raises:
         WantedError: It is neither, or no known release is among them.
     """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
     table = load_table()
     known = f"{table.releases[0]} to {table.releases[-1]}"
     word = text.strip()

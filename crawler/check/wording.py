@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from crawler.enrich.api_table import load_table
 from crawler.enrich.needs import Need
 
@@ -58,6 +56,8 @@ def in_words(releases: int) -> str:
 
 def near_names(name: str) -> list[str]:
     """Return the names of the newest release that one of none is most likely a slip of."""
+    from difflib import get_close_matches
+
     table = load_table()
     module, _, last = name.rpartition(".")
     newest = 1 << (len(table.releases) - 1)

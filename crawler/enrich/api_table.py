@@ -14,16 +14,19 @@ module that is not read. `scripts/triton_api_table.py` makes the file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from crawler.enrich.signatures import Signature, parse_signature
 
 ANYTHING = "*"
 TABLE_NAME = "triton_api.json"
+_DATA = Path(__file__).parents[1] / "data"
 Row = str | list[str | dict[str, str]]
+_MODULE = re.compile(r'^ "([^"]*)": (\{\n.*?^ \})', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +177,36 @@ class ApiTable:
         )
 
 
+class _LateModules(Mapping[str, Mapping[str, Row]]):
+    """The modules in a table's text, each read when it is first asked for."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+        self._read: dict[str, Mapping[str, Row]] = {}
+
+    def __getitem__(self, module: str) -> Mapping[str, Row]:
+        if module not in self._read:
+            self._read[module] = json.loads(self._texts[module])
+        return self._read[module]
+
+    def __contains__(self, module: object) -> bool:
+        return module in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 def parse_table(text: str) -> ApiTable:
     """Return the table that a file of this text holds."""
-    data = json.loads(text)
-    return ApiTable(tuple(data["releases"]), data["modules"])
+    releases = json.loads(text[text.index("[") : text.index("]") + 1])
+    texts = {found[1]: found[2] for found in _MODULE.finditer(text)}
+    return ApiTable(tuple(releases), _LateModules(texts))
 
 
 @cache
 def load_table() -> ApiTable:
     """Return the bundled table; read once a process, when it is first needed."""
-    return parse_table((files("crawler") / "data" / TABLE_NAME).read_text("utf-8"))
+    return parse_table((_DATA / TABLE_NAME).read_text("utf-8"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 DIALECTS_NAME = "triton_dialects.toml"
+_DATA = Path(__file__).parents[1] / "data"
 
 
 def dialect_of(name: str) -> str | None:
@@ -22,5 +22,7 @@ def dialect_of(name: str) -> str | None:
 
 @cache
 def _load() -> Mapping[str, str]:
-    data = tomllib.loads((files("crawler") / "data" / DIALECTS_NAME).read_text("utf-8"))
+    import tomllib
+
+    data = tomllib.loads((_DATA / DIALECTS_NAME).read_text("utf-8"))
     return {name: each["name"] for each in data["dialects"] for name in each["names"]}

@@ -14,12 +14,13 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
-from typing import Any, NamedTuple
-
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crawler.enrich.api_table import ApiTable, load_table
 from crawler.models import ONE_OF
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _ALIASES = {
     "tl": "triton.language",
@@ -197,7 +198,7 @@ def _flag(name: str, table: ApiTable) -> Truth:
     if match is not None:
         numbers = match["major"], match["minor"] or match["short"] or "0", match["micro"] or "0"
         op = _WORDS.get((match["word"] or "").lower(), ast.GtE)
-        return _against(table, op, Version(".".join(numbers)))
+        return _against(table, op, _version(".".join(numbers)))
     return Truth(0, 0) if _SPEAKS_OF_VERSION.search(name) else Truth(table.all, table.all)
 
 
@@ -302,10 +303,20 @@ def _literal(node: ast.expr) -> Version | None:
             text = ".".join(str(getattr(e, "value", "?")) for e in elements)
         case _:
             return None
+    # Late, like all of `packaging` here: few kernels ask for a version.
+    from packaging.version import InvalidVersion
+
     try:
-        return Version(text)
+        return _version(text)
     except InvalidVersion:
         return None
+
+
+@lru_cache(maxsize=256)
+def _version(text: str) -> Version:
+    from packaging.version import Version
+
+    return Version(text)
 
 
 def _read_as(
@@ -325,7 +336,7 @@ def _against(
     compare = _OPERATORS[op]
 
     def holds(release: str) -> bool:
-        version = Version(release)
+        version = _version(release)
         if shape.numbers is not None:
             # As Python compares tuples: (3, 3) comes before (3, 3, 0).
             return bool(compare(version.release[shape.numbers], wanted.release))

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from typing import Any
 
 RUNTIME, OPTIONAL, DEVELOPMENT = range(3)
 """What a requirement is needed for: to use the project, for a part of it, to work on it."""
 
 MAX_STATED = 10_000
-_MALFORMED = (
-    SyntaxError,
-    ValueError,
-    TypeError,
-    configparser.Error,
-    RecursionError,
-    MemoryError,
-)
 _REQUIRES = re.compile(r"requir|depend|(^|_)(deps?|reqs?|extras?)(_|$)", re.IGNORECASE)
 _DEVELOPMENT = re.compile(r"test|dev|lint|doc|bench|build|ci(?![a-z])", re.IGNORECASE)
 _WITH_VERSION = re.compile(r"[A-Za-z0-9._-]+\s*(\[[^\]]*\])?\s*(===?|>=|<=|~=|!=|>|<|@)\s*\S")
@@ -64,14 +54,7 @@ class Reader:
                 found.append(stated)
                 if len(found) >= MAX_STATED:
                     break
-        except (
-            SyntaxError,
-            ValueError,
-            TypeError,
-            configparser.Error,
-            RecursionError,
-            MemoryError,
-        ):
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             pass  # what was read before the fault stands
         return found
 
@@ -116,8 +99,13 @@ def _poetry(dependencies: dict[str, Any], rank: int) -> Iterator[Stated]:
 
 
 def _setup_cfg(text: str) -> Iterator[Stated]:
+    import configparser
+
     config = configparser.RawConfigParser(strict=False)
-    config.read_string(text)
+    try:
+        config.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(str(error)) from error
     for section, key, rank in (
         ("options", "install_requires", RUNTIME),
         ("options", "setup_requires", DEVELOPMENT),
@@ -244,6 +232,8 @@ def _development_lines(text: str) -> Iterator[Stated]:
 
 
 def _metadata(text: str) -> Iterator[Stated]:
+    from email.parser import HeaderParser
+
     for line in HeaderParser().parsestr(text).get_all("Requires-Dist") or ():
         yield Stated(str(line), OPTIONAL if "extra ==" in str(line) else RUNTIME)
 
@@ -269,3 +259,8 @@ READERS = (
     Reader(re.compile(r"(?:^|/)PKG-INFO$"), _metadata),
 )
 """The first that reads a path does."""
+
+
+def is_manifest(path: str) -> bool:
+    """Return whether the file at this path is one that a reader reads."""
+    return any(reader.reads(path) for reader in READERS)

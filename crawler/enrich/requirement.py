@@ -90,11 +90,6 @@ def nearest_requirement(path: str, found: Mapping[str, Requirement]) -> Requirem
     return next((found[folder] for folder in folders_above(path) if folder in found), None)
 
 
-def is_manifest(path: str) -> bool:
-    """Return whether the file at this path is one that `read_requirements` reads."""
-    return any(reader.reads(path) for reader in READERS)
-
-
 def _requirement(stated: Stated, path: str) -> Requirement | None:
     text = " ".join(stated.text.split())[:MAX_TEXT]
     match = _NAME.fullmatch(text)

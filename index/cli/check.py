@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from index.cli.streams import imports_for_good
+
 if TYPE_CHECKING:
     from crawler.check.findings import Checked
     from crawler.check.run import Check
@@ -57,9 +59,10 @@ def command(
     left out. A comment `# triton-index: ignore[rule]` silences a line. Exits with 1 if a release
     asked for lacks something, or all releases do.
     """
-    from crawler.check.run import Check, choose_rules
-    from crawler.check.wanted import parse_wanted
-    from index.checking import read_inputs
+    with imports_for_good():
+        from crawler.check.run import Check, choose_rules
+        from crawler.check.wanted import parse_wanted
+        from index.checking import read_inputs
 
     rules = choose_rules(_rules(select), _rules(ignore))
     asked = None if spec is None else parse_wanted(spec)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,12 @@ class LateGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first word names; of a slip, say what was likely meant."""
         name = args[0]
-        near = [] if name in self._late else get_close_matches(name, self._late, 2, NEAR_ENOUGH)
-        if near and not name.startswith("-"):
-            ctx.fail(f"No such command {name!r}; did you mean {' or '.join(near)}?")
+        if name not in self._late and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self._late, 2, NEAR_ENOUGH)
+            if near:
+                ctx.fail(f"No such command {name!r}; did you mean {' or '.join(near)}?")
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -309,3 +309,16 @@ def test_nothing_heavy_is_imported() -> None:
         [sys.executable, "-c", script], input=CODE, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_of_a_file_alone_no_ranges_of_versions_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(CODE)
+    script = (
+        "import sys\nfrom index.cli import main\nmain(['check', 'a.py'])\n"
+        "print([m for m in ('packaging', 'email', 'configparser', 'subprocess', 'tempfile')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
