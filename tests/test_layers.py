@@ -30,7 +30,7 @@ APART = ROOT / "index" / "compiling" / "box"
 # The rooms of the index, each of which imports from those above it in this list alone; what lies
 # in none of them (`errors`, `database`, `text` ... below, the verbs above) is held to no order but
 # that of its modules.
-ROOMS = ("tables", "files", "show", "queries")
+ROOMS = ("tables", "files", "show", "queries", "site")
 
 
 def module_name(path: Path) -> str:

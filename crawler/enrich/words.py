@@ -132,6 +132,11 @@ class PhraseBook:
                 known.sort(key=lambda item: -len(item[0]))
                 self._known.update(spelling)
 
+    def phrases(self) -> tuple[Phrase, ...]:
+        """Return all phrases, each once."""
+        known = (phrase for found in self._by_first.values() for _, phrase in found)
+        return tuple(dict.fromkeys(known))
+
     def read(self, words: Iterable[str]) -> Reading:
         """Return what these words say."""
         known = tuple(self._normal(word) for word in words)

@@ -29,6 +29,7 @@ COMMANDS = {
     "gaps": "List the operators that people need and no indexed kernel serves.",
     "sql": "Ask the index in SQL, read-only.",
     "export": "Write the kernels to a file.",
+    "site": "Make the static page of the index.",
     "wish": "Follow which kernels people wish for.",
     "verify": "Prove the bundled kernels, or a function of yours, against PyTorch.",
     "compile": "Compile kernels without a GPU, by release and target.",

@@ -39,6 +39,14 @@ def fetch_standing(con: duckdb.DuckDBPyConnection, kernel: str) -> tuple[Reason,
     )
 
 
+def fetch_all_standing(con: duckdb.DuckDBPyConnection) -> Mapping[str, tuple[Reason, ...]]:
+    """Return what speaks for or against every kernel, by its id."""
+    rows = con.execute(_SIGNALS.format(where="TRUE"))
+    columns = [name for name, *_ in rows.description or ()]
+    facts = (dict(zip(columns, row, strict=True)) for row in rows.fetchall())
+    return {each["id"]: _reasons(each) for each in facts}
+
+
 @cache
 def groups_of_sources() -> Mapping[str, str]:
     """Return the group of each source of the list that comes with the program."""
