@@ -1,17 +1,27 @@
 """What a kernel's body tells of its parameters: which hold addresses, counts, flags, types.
 
-A rough reading of one function, good enough to guess arguments by; nothing is proved.
+A rough reading, good enough to guess arguments by; nothing is proved. What is handed to another
+function of the file is used as that function uses it.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _MEMORY = ("load", "store", "make_block_ptr", "advance", "make_tensor_descriptor")
 _WHOLE = ("cdiv", "range", "static_range", "rand", "randn", "randint", "rand4x", "multiple_of")
 _SHAPES = ("zeros", "full", "reshape", "view", "broadcast_to", "make_block_ptr", "ones")
+# What says nothing, by the keyword that takes a word.
+_WORDS = {
+    "cache_modifier": "",
+    "eviction_policy": "",
+    "input_precision": "ieee",
+    "sem": "relaxed",
+    "scope": "gpu",
+}
+_WHOLE_ATOMICS = ("atomic_cas", "atomic_xchg", "atomic_and", "atomic_or", "atomic_xor")
 _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
 
 
@@ -37,6 +47,8 @@ class Uses:
     """All that are used at all."""
     dims: dict[str, list[list[ast.expr]]] = field(default_factory=dict)
     """Of a descriptor: the indices of its loads and stores."""
+    counters: set[str] = field(default_factory=set)
+    """Loaded by in the middle of an address or handed to where that is an address, a count, bits."""
 
     def behind(self, names: Iterable[str]) -> set[str]:
         """Return the names with all that they are computed from."""
@@ -49,10 +61,40 @@ class Uses:
                 due += self.after.get(name, ())
         return found
 
+    def to_whole(self) -> set[str]:
+        """Return the names of pointers to whole numbers, as far as what they load is used so."""
+        addressing = self.behind(self.whole) | self.bits
+        found = {*self.counters}
+        for value, addresses in self.loaded.items():
+            if value in addressing:
+                found |= self.behind(addresses)
+        return found
 
-def uses_of(function: ast.FunctionDef) -> Uses:
-    """Return what the body of a function does with names."""
+
+def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    """Return the functions at the top of a module by name."""
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def parameters_of(function: ast.FunctionDef) -> list[str]:
+    """Return the names of a function's parameters in order."""
+    arguments = function.args
+    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+
+def uses_of(
+    function: ast.FunctionDef,
+    others: Mapping[str, ast.FunctionDef] | None = None,
+    known: dict[str, Uses] | None = None,
+) -> Uses:
+    """Return what the body of a function does with names.
+
+    `others` are the functions that it may call, `known` what has been read of those so far.
+    """
+    others, known = others or {}, {} if known is None else known
     uses = Uses()
+    # Whoever calls himself finds what is known up to there.
+    known[function.name] = uses
     uses.read = {n for statement in function.body for n in _names(statement)}
     for node in ast.walk(function):
         match node:
@@ -66,6 +108,9 @@ def uses_of(function: ast.FunctionDef) -> Uses:
                 _assigned(uses, target, value)
             case ast.For(target=target, iter=iterated):
                 _assigned(uses, target, iterated)
+            case ast.Call(func=ast.Name(id=called)) if called in others:
+                inner = known.get(called) or uses_of(others[called], others, known)
+                _handed(uses, node, others[called], inner)
             case ast.Call():
                 _called(uses, node)
             case ast.BinOp(op=ast.FloorDiv() | ast.Mod()):
@@ -94,12 +139,41 @@ def _assigned(uses: Uses, target: ast.expr, value: ast.expr) -> None:
             uses.loaded.setdefault(target.id, set()).update(_names(load.args[0]))
 
 
+def _handed(uses: Uses, call: ast.Call, callee: ast.FunctionDef, inner: Uses) -> None:
+    """Note of what is handed to a function how that uses it."""
+    pairs = [*zip(parameters_of(callee), call.args, strict=False)]
+    pairs += [(keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg]
+    counters = inner.to_whole()
+    for parameter, argument in pairs:
+        names = {*_names(argument)}
+        for mine, its in (
+            (uses.whole, inner.behind(inner.whole)),
+            (uses.ordered, inner.behind(inner.ordered)),
+            (uses.bits, inner.bits),
+            (uses.sizes, inner.sizes),
+            (uses.unrolled, inner.unrolled),
+            (uses.dtypes, inner.dtypes),
+            (uses.counters, counters),
+        ):
+            if parameter in its:
+                mine |= names
+        if isinstance(argument, ast.Name):
+            if parameter in inner.flags:
+                uses.flags.add(argument.id)
+            if parameter in inner.compared:
+                uses.compared.setdefault(argument.id, []).extend(inner.compared[parameter])
+
+
 def _called(uses: Uses, call: ast.Call) -> None:
     name = _called_name(call)
     if name in _MEMORY or name.startswith("atomic_"):
         if call.args:
             uses.whole |= {*_names(call.args[0])}
             _indices(uses, call, name)
+            for load in _loads(call.args[0]):
+                uses.counters |= {*_names(load.args[0])}
+            if name in _WHOLE_ATOMICS:
+                uses.counters |= {*_names(call.args[0])}
         for keyword in call.keywords:
             if keyword.arg in ("shape", "strides", "offsets", "block_shape"):
                 uses.whole |= {*_names(keyword.value)}
@@ -118,6 +192,9 @@ def _called(uses: Uses, call: ast.Call) -> None:
     if name == "to" and call.args:
         uses.dtypes |= {*_names(call.args[0])}
     uses.dtypes |= {n for k in call.keywords if k.arg == "dtype" for n in _names(k.value)}
+    for keyword in call.keywords:
+        if keyword.arg in _WORDS and isinstance(keyword.value, ast.Name):
+            uses.compared.setdefault(keyword.value.id, []).append(_WORDS[keyword.arg])
 
 
 def _indices(uses: Uses, call: ast.Call, name: str) -> None:

@@ -7,13 +7,18 @@ The rules, in the order in which they hold:
   a type is that of the data, float32 where its name speaks of accumulating; the size of a block is
   64 (of a single dimension 1024); a group is 8, stages 2, warps 4; what is unrolled over is 2.
 - A pointer points to integers of 32 bits if what is loaded by it is used as an address, a count or
-  a set of bits, else to the first type that the index knows the kernel for, else to float16.
+  a set of bits, or its name speaks of such (`cu_seqlens`, `block_table`), else to the
+  half-precision type that the code names, to the first that the index knows the kernel for, or to
+  float16.
 - A scalar is float32 if its name speaks of one (eps, scale) or it meets no address, count or
   comparison in the body, else an integer of 32 bits. Pointers and integers are multiples of 16.
 - A descriptor is of the pointers' type, with blocks of the size that its indices are multiples of.
+- What is handed to another function of the file is taken for what that function uses it as.
 
-Where that does not compile, the second attempt takes float32, integers of 64 bits, flags that are
-false and blocks of 32; the third float16 with blocks of 16 and the last autotune config.
+Where that does not compile, the second attempt takes another type, integers of 64 bits, flags that
+are false and blocks of 32; the third a third type with blocks of 16 and the last autotune config.
+From the attempt that got furthest on, single guesses are then changed where the compiler stopped,
+see `index.compiling.repairs`.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crawler.models import Param, ParamKind
-from index.compiling.body_uses import Uses, uses_of
+from index.compiling.body_uses import Uses, functions_of, parameters_of, uses_of
 
 Value = str | int | float | bool | None | dict[str, str]
 
@@ -32,6 +37,12 @@ _FLOATS = re.compile(
     r"(^|_)(eps|epsilon|\w*scale|alpha|beta|gamma|lr|dropout|prob|p|momentum|decay|soft_?cap|slope|"
     r"temperature|threshold|sm_scale|weight_decay|beta[12]|inv_\w+|lambda_?|factor|limit|"
     r"softmax_scale|qk_scale|smooth\w*|penalty|theta|base)$",
+    re.IGNORECASE,
+)
+_WHOLE_NAMES = re.compile(
+    r"(^|_)(idx|index|indexes|indices|ind|indptr|offs|offset|offsets|ids?|lock|locks|counts?|"
+    r"counter|lens?|lengths?|(cu_?)?seq_?lens?\w*|tables?|block_?tables?|page_?table|slot_mapping|"
+    r"positions?|labels?|tokens|perm|mapping|(num|n)_tokens\w*)(_?ptrs?)?$",
     re.IGNORECASE,
 )
 _DTYPES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64"}
@@ -72,15 +83,16 @@ def attempts_for(
     `params` tells the kinds of its parameters, `dtypes` what the index knows it to handle,
     `launched` what a launch writes out.
     """
-    function = _function(ast.parse(source), name)
-    uses = uses_of(function)
-    known = [_DTYPES[each] for each in dtypes if each in _DTYPES]
+    functions = functions_of(ast.parse(source))
+    function = functions[name]
+    uses = uses_of(function, functions)
+    known = [*_cast_to(functions), *(_DTYPES[each] for each in dtypes if each in _DTYPES)]
     first = known[0] if known else "fp16"
-    second = next(t for t in ("fp32", "bf16") if t != first)
+    second, third = [t for t in ("fp32", "fp16", "bf16") if t != first][:2]
     variants = (
         _Variant(dtype=first, whole="i32", flag=True, block=64, line=1024),
         _Variant(dtype=second, whole="i64", flag=False, block=32, line=256),
-        _Variant(dtype=first, whole="i32", flag=False, block=16, line=128, config=-1),
+        _Variant(dtype=third, whole="i32", flag=False, block=16, line=128, config=-1),
     )
     return tuple(_attempt(function, uses, params, variant, launched or {}) for variant in variants)
 
@@ -110,8 +122,12 @@ def launched_values(source: str, name: str) -> dict[str, Value]:
     return found
 
 
-def _function(tree: ast.Module, name: str) -> ast.FunctionDef:
-    return next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+def _cast_to(functions: Mapping[str, ast.FunctionDef]) -> list[str]:
+    """Return the half-precision type that code casts to by its name, if that is one."""
+    nodes = (node for function in functions.values() for node in ast.walk(function))
+    named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    found = named & {"float16", "bfloat16"}
+    return [_DTYPES[each] for each in found] if len(found) == 1 else []
 
 
 def _attempt(
@@ -122,14 +138,12 @@ def _attempt(
     launched: Mapping[str, Value],
 ) -> Attempt:
     kinds = {param.name: param for param in params}
-    addressing = uses.behind(uses.whole)
     counting = uses.behind(uses.whole | uses.ordered | uses.bits)
     types: dict[str, str] = {}
     constants: dict[str, Value] = {}
     sizes = [n for n, p in kinds.items() if p.kind is ParamKind.CONSTEXPR and n in uses.sizes]
-    arguments = function.args
-    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-        name = argument.arg
+    whole = uses.to_whole()
+    for name in parameters_of(function):
         param = kinds.get(name) or Param(name=name, kind=ParamKind.UNKNOWN)
         if param.kind is ParamKind.CONSTEXPR or name in uses.sizes:
             if name in launched:
@@ -139,7 +153,7 @@ def _attempt(
         elif param.kind is ParamKind.DESCRIPTOR:
             types[name] = _descriptor(name, uses, variant)
         elif param.kind is ParamKind.POINTER:
-            types[name] = f"*{_pointed(name, uses, addressing, variant)}"
+            types[name] = f"*{_pointed(name, uses, whole, variant)}"
         elif _FLOATS.search(name) or name in uses.read - counting:
             types[name] = "fp32"
         else:
@@ -149,12 +163,11 @@ def _attempt(
     return Attempt(types=types, constants=constants, config=variant.config, options=plain)
 
 
-def _pointed(name: str, uses: Uses, addressing: set[str], variant: _Variant) -> str:
+def _pointed(name: str, uses: Uses, whole: set[str], variant: _Variant) -> str:
     """Return the type of what a pointer points to."""
-    for value, addresses in uses.loaded.items():
-        if name in uses.behind(addresses) and (value in addressing or value in uses.bits):
-            return variant.whole
-    return "i32" if name in uses.bits else variant.dtype
+    if name in whole or name in uses.bits:
+        return "i32" if name in uses.bits or name in uses.counters else variant.whole
+    return variant.whole if _WHOLE_NAMES.search(name) else variant.dtype
 
 
 def _constant(name: str, uses: Uses, variant: _Variant, *, is_line: bool) -> Value:
@@ -175,7 +188,7 @@ def _size(name: str, is_block: bool, is_unrolled: bool, variant: _Variant, *, is
     """Return a guess at a whole number, by what its name speaks of."""
     if "GROUP" in name and not is_block:
         return 8
-    if "STAGE" in name:
+    if "STAGE" in name or "FACTOR" in name:
         return 2
     if "WARPS" in name:
         return 4

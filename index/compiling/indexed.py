@@ -68,11 +68,14 @@ def due_kernels(
 
 
 def known_result(con: duckdb.DuckDBPyConnection, job: CompileJob) -> CompileResult | None:
-    """Return what is known of exactly this source, release and target; None if it is not."""
+    """Return what is known of exactly this source, release and target; None if it is not.
+
+    Where no guess was any good, better ones may be.
+    """
     found = con.execute(
         "SELECT outcome, reason, assumptions, shared_bytes, num_warps, registers, spill_bytes, "
         "instructions, seconds FROM compilations "
-        "WHERE source_sha = ? AND triton = ? AND target = ?",
+        "WHERE source_sha = ? AND triton = ? AND target = ? AND outcome <> 'unknown'",
         [job.source_sha, job.triton, job.target],
     ).fetchone()
     return None if found is None else _result(job, *found)

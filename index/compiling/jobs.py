@@ -10,6 +10,7 @@ from crawler.plain_kernel import NotPlain, jit_functions, plain_kernel
 from crawler.scan import link_snapshot, scan_file
 from crawler.scan.parse import read_source
 from index.compiling.guesses import Value, attempts_for, launched_values
+from index.compiling.repairs import repairs_for
 from index.compiling.results import CompileJob, CompileResult, Outcome, sha_of
 from index.errors import CompileError
 
@@ -35,6 +36,7 @@ def jobs_of_source(
     said = launched_values(source, kernel) | dict(launched or {})
     params = params_of(plain.source, kernel)
     attempts = attempts_for(plain.source, kernel, params, dtypes=dtypes, launched=said)
+    repairs = repairs_for(plain.source, kernel, params, tuple(said))
     return [
         CompileJob(
             id=id,
@@ -43,6 +45,7 @@ def jobs_of_source(
             triton=release,
             target=target,
             attempts=attempts,
+            repairs=repairs,
         )
         for release in releases
         for target in targets

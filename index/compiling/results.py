@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from index.compiling.guesses import Attempt
+from index.compiling.repairs import Repairs
 
 
 class Outcome(StrEnum):
-    """How compiling ended."""
+    """How compiling ended.
+
+    `failed` is certain: the code cannot be loaded, or this release lacks something that it uses.
+    Where guessed arguments may be to blame, it is `unknown`.
+    """
 
     COMPILED = "compiled"
     FAILED = "failed"
+    UNKNOWN = "unknown"
     CRASHED = "crashed"
     TIMEOUT = "timeout"
     NOT_EXTRACTABLE = "not_extractable"
@@ -44,6 +50,7 @@ class CompileJob:
     triton: str
     target: str
     attempts: tuple[Attempt, ...]
+    repairs: Repairs = field(default_factory=Repairs)
 
     @property
     def source_sha(self) -> str:

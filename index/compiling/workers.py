@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from index.compiling.environments import python_of
+from index.compiling.guesses import Attempt
 from index.compiling.results import CompileFacts, CompileJob, CompileResult, Outcome
 from index.compiling.targets import read_target
 from index.errors import CompileError
@@ -70,11 +71,29 @@ class Server:
         self, job: CompileJob, *, seconds: float = SECONDS, memory: int = MEMORY
     ) -> CompileResult:
         """Return how compiling a job ended; whatever its code does ends with it."""
+        return self.compile_with(job, seconds=seconds, memory=memory)[0]
+
+    def compile_with(
+        self, job: CompileJob, *, seconds: float = SECONDS, memory: int = MEMORY
+    ) -> tuple[CompileResult, Attempt | None]:
+        """Return how compiling a job ended, and the arguments that it compiled with."""
+        result, attempt = self._ask(job, job.attempts, seconds / 2, memory)
+        if result.outcome in (Outcome.TIMEOUT, Outcome.CRASHED):
+            # The last attempt has the smallest blocks.
+            again = self._ask(job, job.attempts[-1:], seconds / 2, memory)
+            if again[0].outcome is Outcome.COMPILED:
+                return again
+        return result, attempt
+
+    def _ask(
+        self, job: CompileJob, attempts: Sequence[Attempt], seconds: float, memory: int
+    ) -> tuple[CompileResult, Attempt | None]:
         target = read_target(job.target)
         asked = {
             "source": job.source,
             "kernel": job.kernel,
-            "attempts": [asdict(attempt) for attempt in job.attempts],
+            "attempts": [asdict(attempt) for attempt in attempts],
+            **asdict(job.repairs),
             "backend": target.backend,
             "arch": target.arch,
             "warp_size": target.warp_size,
@@ -89,7 +108,9 @@ class Server:
             stdin.flush()
         except BrokenPipeError as error:
             raise CompileError(f"Triton {self._release}: its server ended") from error
-        return _result(job, self._answer())
+        answer = self._answer()
+        found = answer.get("attempt")
+        return _result(job, answer), None if found is None else Attempt(**found)
 
     def _answer(self) -> dict[str, Any]:
         stdout = self._process.stdout
@@ -119,17 +140,44 @@ def compile_jobs(
 ) -> Iterator[CompileResult]:
     """Yield the result of each job, in the order in which they end.
 
+    What does not compile with the guesses for one release or target is tried once more with the
+    arguments that it compiled with for another.
+
     Raises:
         CompileError: a release cannot be installed or started.
     """
+    proven: dict[str, Attempt] = {}
+    open_: list[tuple[CompileJob, CompileResult]] = []
+    for job, result, attempt in _run(jobs, at_once=at_once, tell=tell, seconds=seconds):
+        if attempt is not None:
+            proven.setdefault(job.id, attempt)
+        if result.outcome is Outcome.UNKNOWN:
+            open_.append((job, result))
+        else:
+            yield result
+    again = [
+        replace(job, attempts=(proven[job.id],)) for job, _ in open_ if job.id in proven
+    ]
+    yield from (result for job, result in open_ if job.id not in proven)
+    for _, result, _ in _run(again, at_once=at_once, tell=tell, seconds=seconds):
+        yield result
+
+
+def _run(
+    jobs: Sequence[CompileJob], *, at_once: int, tell: Callable[[str], object], seconds: float
+) -> Iterator[tuple[CompileJob, CompileResult, Attempt | None]]:
     parts = list(_parts(jobs))
     stop = threading.Event()
 
-    def run(part: Sequence[CompileJob]) -> list[CompileResult]:
+    def run(part: Sequence[CompileJob]) -> list[tuple[CompileJob, CompileResult, Attempt | None]]:
         if stop.is_set():
             return []
         with Server(part[0].triton, python_of(part[0].triton, tell)) as server:
-            return [server.compile(j, seconds=seconds) for j in part if not stop.is_set()]
+            return [
+                (job, *server.compile_with(job, seconds=seconds))
+                for job in part
+                if not stop.is_set()
+            ]
 
     with ThreadPoolExecutor(at_once) as pool:
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import code_facts
+import search
 import triton
 import triton.backends
 import triton.compiler
@@ -56,10 +57,10 @@ def prepare() -> str:
 
 
 def compile_job(job: dict[str, Any], scratch: str) -> dict[str, Any]:
-    """Return how compiling a job's kernel ended, by its first attempt that succeeds.
+    """Return how compiling a job's kernel ended, and the attempt that compiled.
 
-    Each attempt has types of arguments and values of constants. Where all fail, the answer is that
-    of the first.
+    Each attempt has types of arguments and values of constants. A module that cannot be loaded
+    fails whatever the arguments are.
     """
     path = os.path.join(scratch, "kernel.py")
     with open(path, "w", encoding="utf-8") as file:
@@ -67,32 +68,44 @@ def compile_job(job: dict[str, Any], scratch: str) -> dict[str, Any]:
     try:
         kernel = _load(path, job["source"], job["kernel"])
     except Exception as error:
-        return {"outcome": "failed", "reason": told(error), "attempt": 0, "assumptions": {}}
-    first: dict[str, Any] | None = None
+        return {"outcome": "failed", "reason": told(error), "assumptions": {}}
     seen: list[Any] = []
-    for number, attempt in enumerate(job["attempts"]):
+
+    def trial(attempt: dict[str, Any]) -> dict[str, Any] | search.Failure | None:
         launch = _launch(kernel, attempt)
         shown = _shown(launch)
         if shown in seen:
-            continue
+            return None
         seen.append(shown)
-        answer: dict[str, Any] = {"attempt": number, "assumptions": shown}
-        try:
-            facts = _compile(kernel, launch, job)
-            answer |= {"outcome": "compiled", "reason": None, "facts": facts}
-            if not (wrong := _misfit(facts, job)):
-                return answer
-            answer |= {"outcome": "failed", "reason": wrong}
-        except Exception as error:
-            answer |= {"outcome": "failed", "reason": told(error)}
-        first = first or answer
-    return first or {"outcome": "failed", "reason": "no arguments to try", "attempt": 0}
+        return _tried(kernel, launch, attempt, job)
+
+    return search.search(job, trial)
+
+
+def _tried(
+    kernel: Any, launch: _Launch, attempt: dict[str, Any], job: dict[str, Any]
+) -> dict[str, Any] | search.Failure:
+    """Return the answer of a compile with these arguments, or how that failed."""
+    try:
+        facts = _compile(kernel, launch, job)
+    except Exception as error:
+        failure = search.Failure(told(error), error, attempt)
+    else:
+        shown = _shown(launch)
+        if not (wrong := _misfit(facts, job)):
+            answer = {"outcome": "compiled", "reason": None, "assumptions": shown}
+            return {**answer, "attempt": attempt, "facts": facts}
+        failure = search.Failure(wrong, None, attempt)
+    failure.assumptions = _shown(launch)
+    return failure
 
 
 def told(error: BaseException) -> str:
     """Return an error on one line: the compiler's own words, without the code around them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
+    if getattr(error, "error_message", None) and lines and error.__cause__ is None:
+        return _last(error)
     if kind == "CompilationError" and lines:
         cause = error
         while cause.__cause__ is not None:

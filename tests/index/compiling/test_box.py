@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from index.compiling.guesses import Attempt
+from index.compiling.jobs import params_of
+from index.compiling.repairs import repairs_for
 from index.compiling.results import CompileJob, CompileResult, Outcome
 from index.compiling.workers import Server
 from tests.index.with_triton import WITH_TRITON
@@ -105,17 +108,66 @@ def test_a_second_attempt_may_succeed_and_the_first_error_is_told_where_none_doe
     assert second.outcome is Outcome.COMPILED
     assert second.assumptions["x_ptr"] == "*fp32"
     neither = server.compile(job(ADD, odd, wrong))
-    assert neither.outcome is Outcome.FAILED
+    assert neither.outcome is Outcome.UNKNOWN
     assert "power of 2" in str(neither.reason)
     assert "\n" not in str(neither.reason)
 
 
-def test_what_a_chip_cannot_hold_fails(server: Server) -> None:
+def test_what_a_chip_cannot_hold_is_told(server: Server) -> None:
     types = {"a": "*fp32", "b": "*fp32", "c": "*fp32"}
     large = Attempt(types=types, constants={"B": 128}, options={"num_stages": 4})
     result = server.compile(job(LARGE_PRODUCT, large, target="cuda:120"))
-    assert result.outcome is Outcome.FAILED
+    # The size is a guess: another may fit.
+    assert result.outcome is Outcome.UNKNOWN
     assert "bytes of shared memory, of 101376" in str(result.reason)
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        pytest.param("tl.no_such_name(x)", Outcome.FAILED, id="a name that is missing"),
+        pytest.param("tl.sum(x, no_such=0)", Outcome.FAILED, id="a keyword that is missing"),
+        pytest.param("not_there(x)", Outcome.FAILED, id="a name of the file that is missing"),
+        pytest.param("tl.static_assert(BLOCK == 7)", Outcome.UNKNOWN, id="a size it wants"),
+        pytest.param("tl.reshape(x, (BLOCK, BLOCK))", Outcome.UNKNOWN, id="shapes that do not fit"),
+    ],
+)
+def test_what_may_be_the_fault_of_a_guess_is_unknown(
+    server: Server, line: str, outcome: Outcome
+) -> None:
+    source = f"{ADD}    x = tl.load(x_ptr + at)\n    {line}\n"
+    smaller = replace(ATTEMPT, constants={"BLOCK": 32})
+    assert server.compile(job(source, ATTEMPT, smaller)).outcome is outcome
+
+
+SEARCHED = """
+import triton
+import triton.language as tl
+
+@triton.jit
+def scaled(x, by, how: tl.constexpr):
+    tl.static_assert(how == 3)
+    return x * by
+
+@triton.jit
+def k(x_ptr, at_ptr, by, B: tl.constexpr, how: tl.constexpr):
+    row = tl.load(at_ptr)
+    x = tl.load(x_ptr + row + tl.arange(0, B))
+    tl.store(x_ptr + row + tl.arange(0, B), scaled(x, by, how))
+"""
+
+
+def test_guesses_are_changed_where_the_compiler_stops(server: Server) -> None:
+    types = {"x_ptr": "*fp32", "at_ptr": "*fp32", "by": "*fp32"}
+    wrong = Attempt(types=types, constants={"B": 63, "how": 64})
+    repairs = repairs_for(SEARCHED, "k", params_of(SEARCHED, "k"), ())
+    result, found = server.compile_with(replace(job(SEARCHED, wrong), repairs=repairs))
+    assert result.outcome is Outcome.COMPILED, result
+    assert found is not None
+    assert result.assumptions == {**found.types, **found.constants}
+    assert result.assumptions["how"] == 3
+    assert result.assumptions["x_ptr"] == "*fp32"
+    assert str(result.assumptions["at_ptr"]).startswith("*i")
 
 
 ESCAPES = {

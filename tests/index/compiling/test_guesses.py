@@ -51,6 +51,26 @@ TILES = """
         m, n = tl.arange(0, BLOCK_M), tl.arange(0, BLOCK_N)
         tl.store(a + m[:, None] * GROUP_M + n[None, :], tl.load(b + m[:, None] + n[None, :]))
 """
+HANDED = """
+    def k(x_ptr, cells_ptr, cu_seqlens, out_ptr, M, N, rate, invert: tl.constexpr,
+          B: tl.constexpr, how: tl.constexpr):
+        at = tl.load(cu_seqlens) + tl.arange(0, B)
+        inner(x_ptr, cells_ptr, out_ptr, at, M, count=N, rate=rate, flag=invert, how=how)
+
+    @triton.jit
+    def inner(x_ptr, cells_ptr, out_ptr, at, m, count, rate, flag: tl.constexpr, how: tl.constexpr):
+        for i in range(0, count, m):
+            x = tl.load(x_ptr + tl.load(cells_ptr + i) + at, cache_modifier=how)
+            tl.atomic_add(out_ptr + at, x * rate)
+        if flag:
+            tl.store(out_ptr, 0)
+"""
+LOCK = """
+    def k(held, x_ptr):
+        while tl.atomic_cas(held, 0, 1) == 1:
+            pass
+        tl.store(x_ptr, 1.0)
+"""
 DESCRIPTOR = """
     def k(a_desc, out_ptr, BLOCK: tl.constexpr):
         x = a_desc.load([tl.program_id(0) * BLOCK, 0])
@@ -77,6 +97,15 @@ DESCRIPTOR = """
         pytest.param(FLAGS, "ACC_DTYPE", {"dtype": "float32"}, id="sums are in float32"),
         pytest.param(TILES, "BLOCK_N", 64, id="blocks of tiles are shorter"),
         pytest.param(TILES, "GROUP_M", 8, id="a group is small"),
+        pytest.param(HANDED, "N", "i32", id="what is handed to a count is whole"),
+        pytest.param(HANDED, "M", "i32", id="what is handed to a step is whole"),
+        pytest.param(HANDED, "rate", "fp32", id="what is handed to values alone is not"),
+        pytest.param(HANDED, "cells_ptr", "*i32", id="what is handed to be loaded for an address"),
+        pytest.param(HANDED, "cu_seqlens", "*i32", id="a name that speaks of lengths"),
+        pytest.param(HANDED, "x_ptr", "*fp16", id="what is handed to be loaded for a value"),
+        pytest.param(HANDED, "invert", True, id="what is handed to a test is a flag"),
+        pytest.param(HANDED, "how", "", id="a word that says nothing"),
+        pytest.param(LOCK, "held", "*i32", id="a lock is whole"),
         pytest.param(
             DESCRIPTOR, "a_desc", "tensordesc<fp16[64, 64]>", id="a descriptor has a block"
         ),
@@ -96,7 +125,7 @@ def test_what_the_index_knows_of_dtypes_goes_first() -> None:
 
 def test_later_attempts_assume_otherwise() -> None:
     first, second, third = (guessed(GATHER, n) for n in range(3))
-    assert [each["x_ptr"] for each in (first, second, third)] == ["*fp16", "*fp32", "*fp16"]
+    assert [each["x_ptr"] for each in (first, second, third)] == ["*fp16", "*fp32", "*bf16"]
     assert second["index_ptr"] == "*i64"
     assert guessed(FLAGS, 1)["HAS_BIAS"] is False
     assert guessed(TILES, 1)["BLOCK_M"] == 32
