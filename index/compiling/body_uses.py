@@ -48,7 +48,7 @@ class Uses:
     dims: dict[str, list[list[ast.expr]]] = field(default_factory=dict)
     """Of a descriptor: the indices of its loads and stores."""
     counters: set[str] = field(default_factory=set)
-    """Loaded by in the middle of an address or handed to where that is an address, a count, bits."""
+    """Loaded by in the middle of an address, or handed to where that is an address or a count."""
 
     def behind(self, names: Iterable[str]) -> set[str]:
         """Return the names with all that they are computed from."""

@@ -155,9 +155,7 @@ def compile_jobs(
             open_.append((job, result))
         else:
             yield result
-    again = [
-        replace(job, attempts=(proven[job.id],)) for job, _ in open_ if job.id in proven
-    ]
+    again = [replace(job, attempts=(proven[job.id],)) for job, _ in open_ if job.id in proven]
     yield from (result for job, result in open_ if job.id not in proven)
     for _, result, _ in _run(again, at_once=at_once, tell=tell, seconds=seconds):
         yield result

@@ -149,7 +149,7 @@ def _handed(call: ast.AST, params: list[str], function: dict[str, Any] | None) -
         return _names_in(call)
     if function is None:
         return [n for argument in call.args for n in _names_in(argument)]
-    given = dict(zip(function["params"], call.args))
+    given = dict(zip(function["params"], call.args, strict=False))
     given.update({k.arg: k.value for k in call.keywords if k.arg})
     return [n for param in params if param in given for n in _names_in(given[param])]
 
