@@ -79,7 +79,8 @@ def compile_job(job: dict[str, Any], scratch: str) -> dict[str, Any]:
         seen.append(shown)
         return _tried(kernel, launch, attempt, job)
 
-    return search.search(job, trial)
+    answer: dict[str, Any] = search.search(job, trial)
+    return answer
 
 
 def _tried(
