@@ -23,6 +23,7 @@ from torch import Tensor
 
 from verified_kernels.errors import ArgumentError, DimensionError, DtypeError
 from verified_kernels.launch import FLOAT_DTYPES, cdiv, next_power_of_2, normalized_dim
+from verified_kernels.vectors import row_vectors
 
 NUMBER_DTYPES = FLOAT_DTYPES | {torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64}
 # Entries of a tile: 16 a thread, which is two 16-byte loads of bf16 in flight.
@@ -47,7 +48,8 @@ Dims = int | Sequence[int] | None
 class Blocks(NamedTuple):
     """Tile and chunks of one launch: grid (cdiv(n_kept, block_k), splits).
 
-    `even`: every tile is full, so that no entry needs a mask.
+    `even`: every tile is full, so that no entry needs a mask. `vec` and `edges`: how rows are read
+    (`vectors.py`); n then counts the lanes of a frame.
     """
 
     block_k: int
@@ -56,6 +58,8 @@ class Blocks(NamedTuple):
     splits: int
     even: bool
     num_warps: int
+    vec: int
+    edges: bool
 
 
 def check_number(op: str, x: Tensor) -> None:
@@ -119,6 +123,9 @@ def plan_blocks(view: Tensor, *, whole: bool = False) -> Blocks:
     """
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
+    vec, edges = _vectors_of(view)
+    if edges:
+        n += vec - 1
     longest = next_power_of_2(n)
     tile, num_warps, enough = TILE, NUM_WARPS, ENOUGH_PROGRAMS
     if whole:
@@ -135,13 +142,21 @@ def plan_blocks(view: Tensor, *, whole: bool = False) -> Blocks:
     if not whole:
         # What too few kept entries leave of the tile.
         block_r = min(longest, tile // block_k)
-    even = n_kept % block_k == 0 and n % block_r == 0
+    even = n_kept % block_k == 0 and n % block_r == 0 and not edges
     steps, programs = cdiv(n, block_r), cdiv(n_kept, block_k)
     splits = 1
     if 2 * programs < enough and steps >= 2 * LEAST_STEPS:
         splits = min(cdiv(enough, programs), steps // LEAST_STEPS)
     chunk = cdiv(steps, splits) * block_r
-    return Blocks(block_k, block_r, chunk, cdiv(n, chunk), even, num_warps)
+    return Blocks(block_k, block_r, chunk, cdiv(n, chunk), even, num_warps, vec, edges)
+
+
+def _vectors_of(view: Tensor) -> tuple[int, bool]:
+    """VEC and EDGES of the rows that are reduced; entry by entry where they are no rows."""
+    if view.stride(1) != 1 or kept_is_contiguous(view):
+        return 1, False
+    kept = [s for s, n in zip(view.stride()[::2], view.shape[::2], strict=True) if n > 1]
+    return row_vectors(view.shape[1], kept or [0], view)
 
 
 def plan_combine(partials: Tensor) -> Blocks:

@@ -181,8 +181,7 @@ class Spec:
     tensor or a tuple of tensors. `cost(case, itemsize)` counts each tensor once in and once out.
     `result_dtypes(arguments)` says the dtype of each output where it is not that of the first
     argument. `reproducible`: two runs on the same inputs agree to the bit. `special_grads`:
-    gradients too follow PyTorch on NaN and infinity. `compiles`: the launcher traces under
-    torch.compile.
+    gradients too follow PyTorch on NaN and infinity.
     """
 
     name: str
@@ -203,7 +202,6 @@ class Spec:
     result_dtypes: Callable[[Arguments], Sequence[torch.dtype | None]] | None = None
     reproducible: bool = True
     special_grads: bool = True
-    compiles: bool = True
 
     def __post_init__(self) -> None:
         ids = [case.id for case in self.cases]

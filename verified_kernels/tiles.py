@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -220,16 +221,24 @@ def opaque(
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Makes a launcher one operator to torch.compile, which then does not look inside.
 
-    `sizes` takes the same arguments and gives empty tensors like the results. Outside of
-    torch.compile the launcher is called as it is: the dispatcher would add some microseconds.
+    `sizes` takes all of the same arguments and gives empty tensors like the results, their strides
+    included. Outside of torch.compile the launcher is called as it is: the dispatcher would add
+    some microseconds.
     """
 
     def wrap(launcher: Callable[..., T]) -> Callable[..., T]:
         name, _, signature = schema.partition("(")
+        parameters = inspect.signature(launcher)
         operator = torch.library.custom_op(
             f"verified_kernels::{name}", launcher, mutates_args=(), schema=f"({signature}"
         )
-        operator.register_fake(sizes)
+
+        @operator.register_fake
+        def like(*args: Any, **kwargs: Any) -> Any:
+            # The dispatcher leaves out arguments that equal their defaults.
+            given = parameters.bind(*args, **kwargs)
+            given.apply_defaults()
+            return sizes(*given.args, **given.kwargs)
 
         @functools.wraps(launcher)
         def call(*args: Any, **kwargs: Any) -> T:

@@ -56,6 +56,7 @@ from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, takes
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
+from verified_kernels.vectors import flat_vectors, load_flat, store_flat
 
 NUM_WARPS = 4
 # Of each input, a thread takes two loads of 16 bytes forward, one backward. Measured on an H200.
@@ -126,17 +127,16 @@ def _tanh(x):
 
 @triton.jit
 def _forward_kernel(
-    x_ptr, y_ptr, n_elements, OP: tl.constexpr, EVEN: tl.constexpr, BLOCK_SIZE: tl.constexpr
+    x_ptr, y_ptr, n_elements, OP: tl.constexpr, VEC: tl.constexpr, BLOCK_SIZE: tl.constexpr
 ):
     """`y = op(x)` for x, y [n_elements] of fp32, fp16 or bf16 that lie in memory alike.
 
-    BLOCK_SIZE spans entries. EVEN: it divides their number, and nothing is masked. Grid:
-    (cdiv(n_elements, BLOCK_SIZE),). Computes in fp32.
+    BLOCK_SIZE spans entries, VEC those of a vector. Grid: (cdiv(n_elements, BLOCK_SIZE),).
+    Computes in fp32.
     """
     # One program instance handles BLOCK_SIZE neighbouring entries.
     offsets = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    mask = (offsets < n_elements) | EVEN
-    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
+    x = load_flat(x_ptr, offsets, n_elements, VEC).to(tl.float32)  # [BLOCK_SIZE]
     if OP == "relu":
         y = tl.where(x < 0, 0.0, x)
     elif OP == "sigmoid":
@@ -150,7 +150,7 @@ def _forward_kernel(
         y, _ = gelu_tanh_and_slope(x)
     else:
         y, _ = gelu_and_slope(x)
-    tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)
+    store_flat(y_ptr, offsets, y, n_elements, VEC)
 
 
 @triton.jit
@@ -160,7 +160,7 @@ def _backward_kernel(
     dx_ptr,
     n_elements,
     OP: tl.constexpr,
-    EVEN: tl.constexpr,
+    VEC: tl.constexpr,
     BLOCK_SIZE: tl.constexpr,
 ):
     """`dx = dy * op'(x)` for x, dy, dx [n_elements] that lie in memory alike.
@@ -169,9 +169,8 @@ def _backward_kernel(
     """
     # One program instance handles BLOCK_SIZE neighbouring entries.
     offsets = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    mask = (offsets < n_elements) | EVEN
-    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
-    dy = tl.load(dy_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [BLOCK_SIZE]
+    x = load_flat(x_ptr, offsets, n_elements, VEC).to(tl.float32)  # [BLOCK_SIZE]
+    dy = load_flat(dy_ptr, offsets, n_elements, VEC).to(tl.float32)  # [BLOCK_SIZE]
     if OP == "relu":
         # As in PyTorch, a NaN in x lets the gradient through.
         dx = tl.where(x <= 0, 0.0, dy)
@@ -191,7 +190,7 @@ def _backward_kernel(
     else:
         _, slope = gelu_and_slope(x)
         dx = dy * slope
-    tl.store(dx_ptr + offsets, dx.to(dx_ptr.dtype.element_ty), mask=mask)
+    store_flat(dx_ptr, offsets, dx, n_elements, VEC)
 
 
 def _without_gaps(x: Tensor) -> Tensor:
@@ -213,9 +212,9 @@ def _forward(x: Tensor, op: str) -> Tensor:
     n_elements = x.numel()
     if n_elements:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // x.element_size()
-        even = n_elements % block_size == 0
         grid = (cdiv(n_elements, block_size),)
-        launch(_forward_kernel, grid)(x, y, n_elements, op, even, block_size, num_warps=NUM_WARPS)
+        vec = flat_vectors(x, y)
+        launch(_forward_kernel, grid)(x, y, n_elements, op, vec, block_size, num_warps=NUM_WARPS)
     return y
 
 
@@ -227,10 +226,9 @@ def _backward(x: Tensor, dy: Tensor, op: str) -> Tensor:
     n_elements = x.numel()
     if n_elements:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD_BACKWARD // x.element_size()
-        even = n_elements % block_size == 0
         grid = (cdiv(n_elements, block_size),)
         launch(_backward_kernel, grid)(
-            x, dy, dx, n_elements, op, even, block_size, num_warps=NUM_WARPS
+            x, dy, dx, n_elements, op, flat_vectors(x, dy, dx), block_size, num_warps=NUM_WARPS
         )
     return dx
 
@@ -385,8 +383,8 @@ def _spec(
 SPEC_MUTANTS = (
     Mutant(
         why="masked lanes are stored past the end",
-        old="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty), mask=mask)",
-        new="tl.store(y_ptr + offsets, y.to(y_ptr.dtype.element_ty))",
+        old="store_flat(y_ptr, offsets, y, n_elements, VEC)",
+        new="store_flat(y_ptr, offsets, y, n_elements + 1, VEC)",
         cases=("rows of 127",),
     ),
     Mutant(

@@ -56,6 +56,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.vectors import kept_frames, lane_masks
 
 
 @triton.jit
@@ -74,6 +75,8 @@ def _arg_extremum_kernel(
     IS_MAX: tl.constexpr,
     HAS_INDEX: tl.constexpr,
     EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -89,8 +92,10 @@ def _arg_extremum_kernel(
     # One program instance handles one chunk of BLOCK_K results.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
     first = tl.program_id(1).to(tl.int64) * chunk
-    last = tl.minimum(first + chunk, n)
-    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    last = tl.minimum(first + chunk, n + (VEC - 1) * EDGES)
+    row_ptrs, skip, end = kept_frames(
+        x_ptr, kept, n, n_inner, stride_outer, stride_inner, VEC, EDGES
+    )
 
     if x_ptr.dtype.element_ty.is_floating():
         best = tl.full([BLOCK_K, BLOCK_R], -float("inf"), tl.float32)
@@ -101,12 +106,12 @@ def _arg_extremum_kernel(
     step = tl.zeros([BLOCK_K, BLOCK_R], tl.int32)
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
+        loaded, entries = lane_masks(r, kept < n_kept, skip, end, VEC, EDGES, EVEN)
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0)
         x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
         if not IS_MAX:
             x = turned(x)
-        x = tl.where(inside, x, lowest)
+        x = tl.where(entries, x, lowest)
         # A NaN is not at most the best either, and nothing is greater than the first NaN.
         greater = ~(x <= best) & (best == best)
         best = tl.where(greater, x, best)
@@ -117,7 +122,9 @@ def _arg_extremum_kernel(
     has_nan = tl.max(is_nan.to(tl.int32), axis=1) > 0
     holds = tl.where(has_nan[:, None], is_nan, best == top[:, None])
     where = step + tl.arange(0, BLOCK_R)[None, :]
-    index = first + tl.min(tl.where(holds, where, 2147483647), axis=1)  # [BLOCK_K]
+    # Lanes before the row hold the least there is, which a whole row may hold too.
+    holds = holds & (first + where >= skip)
+    index = first + tl.min(tl.where(holds, where - skip, 2147483647), axis=1)  # [BLOCK_K]
 
     stored = kept < n_kept
     if HAS_INDEX:
@@ -157,7 +164,7 @@ def _launch(
 ) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits, even, num_warps = blocks
+    block_k, block_r, chunk, splits, even, num_warps, vec, edges = blocks
     launch(_arg_extremum_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         out if index is None else index,
@@ -171,6 +178,8 @@ def _launch(
         op == "argmax",
         index is not None,
         even,
+        vec,
+        edges,
         block_k,
         block_r,
         num_warps=num_warps,
@@ -254,8 +263,8 @@ SPEC_MUTANTS = (
     ),
     Mutant(
         why="the last of equals wins among lanes",
-        old="index = first + tl.min(tl.where(holds, where, 2147483647), axis=1)",
-        new="index = first + tl.max(tl.where(holds, where, -1), axis=1)",
+        old="index = first + tl.min(tl.where(holds, where - skip, 2147483647), axis=1)",
+        new="index = first + tl.max(tl.where(holds, where - skip, -1), axis=1)",
         cases=("ties",),
     ),
     Mutant(

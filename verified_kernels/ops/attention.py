@@ -1080,7 +1080,6 @@ def _case(name: str, shape: tuple[int, ...], **more: Any) -> Case:
 
 SPEC = Spec(
     name="attention",
-    compiles=False,
     op=attention,
     reference=attention_reference,
     make=_make,

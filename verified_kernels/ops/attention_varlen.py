@@ -188,7 +188,6 @@ _BENCH = (1031, 4096, 17, 2500, 8192, 600, 3000, 64, 5000, 8)
 
 SPEC = Spec(
     name="attention_varlen",
-    compiles=False,
     op=attention_varlen,
     reference=attention_varlen_reference,
     make=_make,

@@ -45,6 +45,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autograd import is_differentiated_again
 from verified_kernels.errors import ArgumentError, DtypeError
 from verified_kernels.launch import cdiv, multiprocessors, next_power_of_2, wants_grad
 from verified_kernels.ops.matmul import GROUP_M, Tiling, fastest, multiply
@@ -68,6 +69,7 @@ from verified_kernels.tiles import (
     float32_precision,
     has_copy_engine,
     launch_on,
+    opaque,
     tile_of,
 )
 
@@ -367,6 +369,15 @@ class Window:
         high, wide = (d * (t - 1) for d, t in zip(self.dilation, taps, strict=True))
         above, left = self.padding
         return replace(self, padding=(high - above, wide - left))
+
+    def numbers(self) -> list[int]:
+        """All of it as numbers, which an operator of torch.compile can be given."""
+        return [*self.stride, *self.padding, *self.dilation, self.groups, int(self.channels_last)]
+
+
+def _window_of(numbers: Sequence[int]) -> Window:
+    a, b, c, d, e, f, groups, channels_last = numbers
+    return Window((a, b), (c, d), (e, f), groups, bool(channels_last))
 
 
 # Flat tiles by what few, many and most output channels want; measured on an H200.
@@ -689,6 +700,56 @@ def _weight_gradient(x: Tensor, dy: Tensor, taps: tuple[int, int], window: Windo
     return total.to(x.dtype).view(k, *taps, c).permute(0, 3, 1, 2)
 
 
+# torch.compile does not look into these three.
+
+
+def _convolution_sizes(
+    x: Tensor, weight: Tensor, bias: Any, out: Sequence[int], window: Sequence[int], method: Any
+) -> Tensor:
+    return _empty((x.shape[0], weight.shape[0], *out), x, channels_last=bool(window[-1]))
+
+
+@opaque(
+    "conv2d(Tensor x, Tensor weight, Tensor? bias, SymInt[] out, int[] window, str? method)"
+    " -> Tensor",
+    _convolution_sizes,
+)
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    out: Sequence[int],
+    window: Sequence[int],
+    method: str | None,
+) -> Tensor:
+    return _convolve(x, weight, bias, (out[0], out[1]), _window_of(window), method)
+
+
+def _turned_sizes(dy: Tensor, weight: Tensor, size: Sequence[int], window: Sequence[int]) -> Tensor:
+    shape = (dy.shape[0], weight.shape[1] * window[-2], *size)
+    return _empty(shape, dy, channels_last=bool(window[-1]))
+
+
+@opaque(
+    "conv2d_turned(Tensor dy, Tensor weight, SymInt[] size, int[] window) -> Tensor",
+    _turned_sizes,
+)
+def _turned_convolution(
+    dy: Tensor, weight: Tensor, size: Sequence[int], window: Sequence[int]
+) -> Tensor:
+    return _turned(dy, weight, (size[0], size[1]), _window_of(window))
+
+
+def _weight_sizes(x: Tensor, dy: Tensor, taps: Sequence[int], window: Sequence[int]) -> Tensor:
+    shape = (dy.shape[1], *taps, x.shape[1] // window[-2])
+    return x.new_empty(shape).permute(0, 3, 1, 2)
+
+
+@opaque("conv2d_weight(Tensor x, Tensor dy, SymInt[] taps, int[] window) -> Tensor", _weight_sizes)
+def _weight_of(x: Tensor, dy: Tensor, taps: Sequence[int], window: Sequence[int]) -> Tensor:
+    return _weight_gradient(x, dy, (taps[0], taps[1]), _window_of(window))
+
+
 class _Conv(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -696,15 +757,20 @@ class _Conv(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.window = window
-        return _convolve(x, weight, bias, out, window, how)
+        return _convolution(x, weight, bias, out, window.numbers(), how)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
         wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad
-        window = ctx.window
-        dx = _Turned.apply(dy, weight, tuple(x.shape[2:]), window) if wants_x else None
-        dweight = _Weight.apply(x, dy, tuple(weight.shape[2:]), window) if wants_weight else None
+        window, size, taps = ctx.window, tuple(x.shape[2:]), tuple(weight.shape[2:])
+        if is_differentiated_again():
+            dx = _Turned.apply(dy, weight, size, window) if wants_x else None
+            dweight = _Weight.apply(x, dy, taps, window) if wants_weight else None
+        else:
+            numbers = window.numbers()
+            dx = _turned_convolution(dy, weight, size, numbers) if wants_x else None
+            dweight = _weight_of(x, dy, taps, numbers) if wants_weight else None
         return dx, dweight, dy.sum((0, 2, 3)) if wants_bias else None, None, None, None
 
 
@@ -809,7 +875,7 @@ def conv2d(
     if wants_grad(x, weight, bias):
         y: Tensor = _Conv.apply(pictures, weight, bias, out, window, method)
     else:
-        y = _convolve(pictures, weight, bias, out, window, method)
+        y = _convolution(pictures, weight, bias, out, window.numbers(), method)
     return y[0] if x.ndim == 3 else y
 
 
@@ -924,7 +990,6 @@ SPEC = Spec(
     grads=("x", "weight", "bias"),
     dtypes=FLOATS,
     bench_dtypes=("float16",),
-    compiles=False,
     cases=(
         Case(id="one pixel", shape=(1, 1, 1, 1, 1, 1, 1)),
         Case(id="a few", shape=(2, 3, 7, 9, 5, 3, 2)),

@@ -41,7 +41,7 @@ from verified_kernels.autocast import result_dtype
 from verified_kernels.autograd import gradients_in_pytorch, is_differentiated_again, wants_grad
 from verified_kernels.cases import bench_cases
 from verified_kernels.errors import ArgumentError
-from verified_kernels.launch import as_rows, check_device, next_power_of_2, takes
+from verified_kernels.launch import as_rows, cdiv, check_device, next_power_of_2, takes
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import (
     Arguments,
@@ -54,6 +54,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.vectors import frame, load_lanes, row_vectors, store_lanes
 
 
 @triton.jit
@@ -74,6 +75,8 @@ def _forward(
     stride_xm,
     n_cols,
     ignore_index,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_L: tl.constexpr,
 ):
@@ -90,24 +93,36 @@ def _forward(
         tl.store(loss_ptr + row, 0.0)
         tl.store(lse_ptr + row, 0.0)
     else:
-        x_ptr += row * stride_xm
         offsets = tl.arange(0, BLOCK_K)[:, None] * BLOCK_L + tl.arange(0, BLOCK_L)[None, :]
         high = tl.full([BLOCK_L], -float("inf"), tl.float32)
         total = tl.zeros([BLOCK_L], tl.float32)
-        whole = n_cols // (BLOCK_K * BLOCK_L) * (BLOCK_K * BLOCK_L)
-        for start in range(0, whole, BLOCK_K * BLOCK_L):
-            x = tl.load(x_ptr + start + offsets).to(tl.float32)  # [BLOCK_K, BLOCK_L]
+        # What the last vector holds beyond the row is put aside, and so is what the first holds.
+        first, skip, end = frame(row * stride_xm, n_cols, VEC, EDGES)
+        lanes_ptr = x_ptr + first
+        begin = 0
+        if EDGES:
+            # The step that may begin before the row.
+            x = load_lanes(
+                lanes_ptr, offsets, True, skip, end, -float("inf"), VEC, EDGES, ""
+            )  # [BLOCK_K, BLOCK_L]
             high, total = _absorb(x, high, total)
-        if whole < n_cols:
-            cols = whole + offsets
-            x = tl.load(x_ptr + cols, mask=cols < n_cols, other=-float("inf")).to(tl.float32)
+            begin = BLOCK_K * BLOCK_L
+        whole = begin + tl.maximum(end - begin, 0) // (BLOCK_K * BLOCK_L) * (BLOCK_K * BLOCK_L)
+        for start in range(begin, whole, BLOCK_K * BLOCK_L):
+            x = tl.load(lanes_ptr + start + offsets).to(tl.float32)
+            high, total = _absorb(x, high, total)
+        if whole < end:
+            lanes = whole + offsets
+            x = load_lanes(lanes_ptr, lanes, True, skip, end, -float("inf"), VEC, EDGES, "")
             high, total = _absorb(x, high, total)
         highest = tl.max(high, axis=0)
         # A row of nothing but -inf gives the logarithm of zero, and a loss of NaN as in PyTorch.
         base = tl.where(highest == -float("inf"), 0.0, highest)
         lse = base + tl.log(tl.sum(total * tl.exp(high - base), axis=0))
         valid = (target >= 0) & (target < n_cols)
-        at_target = tl.load(x_ptr + target, mask=valid, other=float("nan")).to(tl.float32)
+        at_target = tl.load(x_ptr + row * stride_xm + target, mask=valid, other=float("nan")).to(
+            tl.float32
+        )
         tl.store(loss_ptr + row, lse - at_target)
         tl.store(lse_ptr + row, lse)
 
@@ -143,45 +158,54 @@ def _backward(
     stride_xm,
     n_cols,
     ignore_index,
+    blocks,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
     """dx[i, j] = (exp(x[i, j] - lse[i]) - [j = target[i]]) * dloss / count; 0 where ignored.
 
     x by row stride, dx contiguous, both [n_rows, n_cols]; dloss and count hold one number each.
-    BLOCK_N spans columns. Grid: (n_rows * cdiv(n_cols, BLOCK_N),). Computed in fp32.
+    BLOCK_N spans lanes of a row's frame, `blocks` of which hold it. Grid: (n_rows * blocks,).
+    Computed in fp32.
     """
     # This program handles BLOCK_N columns of one row.
-    blocks = tl.cdiv(n_cols, BLOCK_N)
     row = (tl.program_id(0) // blocks).to(tl.int64)
-    cols = (tl.program_id(0) % blocks) * BLOCK_N + tl.arange(0, BLOCK_N)
+    block = tl.program_id(0) % blocks
+    lanes = block * BLOCK_N + tl.arange(0, BLOCK_N)
+    first, skip, end = frame(row * stride_xm, n_cols, VEC, EDGES)
+    first_dx, _, _ = frame(row * n_cols, n_cols, VEC, EDGES)
+    at_edge = (block == 0) | (block * BLOCK_N + BLOCK_N > end - VEC)
     target = tl.load(target_ptr + row)
-    dx_ptrs = dx_ptr + row * n_cols + cols
+    dx_lanes = dx_ptr + first_dx
     if target == ignore_index:
-        zeros = tl.zeros([BLOCK_N], dx_ptr.dtype.element_ty)
-        tl.store(dx_ptrs, zeros, mask=cols < n_cols)
+        zeros = tl.zeros([BLOCK_N], tl.float32)
+        store_lanes(dx_lanes, lanes, zeros, True, skip, end, at_edge, VEC, EDGES)
     else:
         scale = tl.load(dloss_ptr).to(tl.float32) / tl.load(count_ptr)
         lse = tl.load(lse_ptr + row)
-        x = tl.load(x_ptr + row * stride_xm + cols, mask=cols < n_cols, other=-float("inf"))
-        softmax = tl.exp(x.to(tl.float32) - lse)
-        dx = (softmax - tl.where(cols == target, 1.0, 0.0)) * scale
-        tl.store(dx_ptrs, dx.to(dx_ptr.dtype.element_ty), mask=cols < n_cols)
+        x = load_lanes(x_ptr + first, lanes, True, skip, end, -float("inf"), VEC, EDGES, "")
+        softmax = tl.exp(x - lse)
+        dx = (softmax - tl.where(lanes == target + skip, 1.0, 0.0)) * scale
+        store_lanes(dx_lanes, lanes, dx, True, skip, end, at_edge, VEC, EDGES)
 
 
-def forward_config(n_cols: int) -> tuple[int, int, int]:
+def forward_config(n_lanes: int) -> tuple[int, int, int]:
     """BLOCK_K, BLOCK_L and num_warps of `_forward`; a warp a row where rows are short.
+
+    A step is never shorter than a vector: the first one holds all lanes before the row.
 
     Measured on an H200.
     """
-    if n_cols <= 2048:
-        block_l = min(next_power_of_2(n_cols), 256)
-        return max(min(next_power_of_2(n_cols) // block_l, 4), 1), block_l, 1
+    if n_lanes <= 2048:
+        block_l = min(next_power_of_2(n_lanes), 256)
+        return max(min(next_power_of_2(n_lanes) // block_l, 4), 1), block_l, 1
     return 8, 1024, 4
 
 
-def backward_config(n_cols: int) -> tuple[int, int]:
+def backward_config(n_lanes: int) -> tuple[int, int]:
     """BLOCK_N and num_warps of `_backward`."""
-    block_n = min(next_power_of_2(n_cols), 2048)
+    block_n = min(next_power_of_2(n_lanes), 2048)
     return block_n, max(block_n // 512, 1)
 
 
@@ -216,7 +240,8 @@ def _mean_loss(
     mean = torch.empty((), dtype=dtype, device=x.device)
     count = torch.empty((), dtype=torch.float32, device=x.device)
     if n_rows:
-        block_k, block_l, num_warps = forward_config(n_cols)
+        vec, edges = row_vectors(n_cols, [x.stride(0)], x)
+        block_k, block_l, num_warps = forward_config(n_cols + (vec - 1) * edges)
         launch(_forward, (n_rows,))(
             x,
             target,
@@ -225,6 +250,8 @@ def _mean_loss(
             x.stride(0),
             n_cols,
             ignore_index,
+            vec,
+            edges,
             block_k,
             block_l,
             num_warps=num_warps,
@@ -242,8 +269,11 @@ def _gradient(
     n_rows, n_cols = x.shape
     dx = torch.empty((n_rows, n_cols), dtype=x.dtype, device=x.device)
     if dx.numel():
-        block_n, num_warps = backward_config(n_cols)
-        launch(_backward, (n_rows * triton.cdiv(n_cols, block_n),))(
+        vec, edges = row_vectors(n_cols, [x.stride(0), n_cols], x, dx)
+        n_lanes = n_cols + (vec - 1) * edges
+        block_n, num_warps = backward_config(n_lanes)
+        blocks = cdiv(n_lanes, block_n)
+        launch(_backward, (n_rows * blocks,))(
             x,
             target,
             lse,
@@ -253,6 +283,9 @@ def _gradient(
             x.stride(0),
             n_cols,
             ignore_index,
+            blocks,
+            vec,
+            edges,
             block_n,
             num_warps=num_warps,
         )
@@ -441,20 +474,20 @@ SPEC = Spec(
         ),
         Mutant(
             why="ignored rows have a gradient left unwritten",
-            old="tl.store(dx_ptrs, zeros, mask=cols < n_cols)",
+            old="store_lanes(dx_lanes, lanes, zeros, True, skip, end, at_edge, VEC, EDGES)",
             new="pass",
             cases=("some ignored",),
         ),
         Mutant(
             why="the gradient lacks the target's one",
-            old="dx = (softmax - tl.where(cols == target, 1.0, 0.0)) * scale",
+            old="dx = (softmax - tl.where(lanes == target + skip, 1.0, 0.0)) * scale",
             new="dx = softmax * scale",
             cases=("127 classes",),
         ),
         Mutant(
             why="the padding joins the sum",
-            old='x = tl.load(x_ptr + cols, mask=cols < n_cols, other=-float("inf")).to(tl.float32)',
-            new="x = tl.load(x_ptr + cols, mask=cols < n_cols, other=0.0).to(tl.float32)",
+            old='lanes_ptr, offsets, True, skip, end, -float("inf"), VEC, EDGES',
+            new="lanes_ptr, offsets, True, skip, end, 0.0, VEC, EDGES",
             cases=("127 classes",),
         ),
     ),

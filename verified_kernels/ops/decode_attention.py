@@ -558,7 +558,6 @@ def _case(name: str, shape: tuple[int, ...], lens: tuple[int, ...], **more: Any)
 
 SPEC = Spec(
     name="decode_attention",
-    compiles=False,
     op=decode_attention,
     reference=decode_attention_reference,
     make=_make,

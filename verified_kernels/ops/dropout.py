@@ -47,6 +47,7 @@ from verified_kernels.errors import ArgumentError
 from verified_kernels.launch import cdiv, check_device, check_float
 from verified_kernels.replay import Varying, launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
+from verified_kernels.vectors import flat_vectors, load_flat, store_flat
 
 NUM_WARPS = 4
 QUARTER = 1024
@@ -57,12 +58,11 @@ _WORD = 0xFFFFFFFF
 
 
 @triton.jit
-def _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word, threshold, scale):
+def _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word, threshold, scale, VEC: tl.constexpr):
     """Store x times scale where the word lies at or above the threshold, times zero elsewhere."""
-    mask = offsets < n_elements
-    x = tl.load(x_ptr + offsets, mask=mask, other=0.0).to(tl.float32)  # [QUARTER]
+    x = load_flat(x_ptr, offsets, n_elements, VEC).to(tl.float32)  # [QUARTER]
     factor = tl.where(word.to(tl.int32, bitcast=True) >= threshold, scale, 0.0)
-    tl.store(y_ptr + offsets, (x * factor).to(y_ptr.dtype.element_ty), mask=mask)
+    store_flat(y_ptr, offsets, x * factor, n_elements, VEC)
 
 
 @triton.jit(do_not_specialize=["seed", "threshold"])
@@ -74,6 +74,7 @@ def _dropout_kernel(
     seed,
     threshold,
     scale,
+    VEC: tl.constexpr,
     QUARTER: tl.constexpr,
     ROUNDS: tl.constexpr,
 ):
@@ -90,10 +91,10 @@ def _dropout_kernel(
         seed = tl.load(seed_ptr)
     word_0, word_1, word_2, word_3 = tl.randint4x(seed, pid * QUARTER + lanes, ROUNDS)
     offsets = pid * 4 * QUARTER + lanes
-    _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word_0, threshold, scale)
-    _scale_quarter(x_ptr, y_ptr, offsets + QUARTER, n_elements, word_1, threshold, scale)
-    _scale_quarter(x_ptr, y_ptr, offsets + 2 * QUARTER, n_elements, word_2, threshold, scale)
-    _scale_quarter(x_ptr, y_ptr, offsets + 3 * QUARTER, n_elements, word_3, threshold, scale)
+    _scale_quarter(x_ptr, y_ptr, offsets, n_elements, word_0, threshold, scale, VEC)
+    _scale_quarter(x_ptr, y_ptr, offsets + QUARTER, n_elements, word_1, threshold, scale, VEC)
+    _scale_quarter(x_ptr, y_ptr, offsets + 2 * QUARTER, n_elements, word_2, threshold, scale, VEC)
+    _scale_quarter(x_ptr, y_ptr, offsets + 3 * QUARTER, n_elements, word_3, threshold, scale, VEC)
 
 
 @remembered
@@ -110,7 +111,17 @@ def _dropped(x: Tensor, p: float, seed: int | Tensor) -> Tensor:
         scale = 1.0 / (1.0 - p)
         stored, given = (seed, 0) if isinstance(seed, Tensor) else (None, seed)
         launch(_dropout_kernel, grid)(
-            x, y, n_elements, stored, given, threshold, scale, QUARTER, ROUNDS, num_warps=NUM_WARPS
+            x,
+            y,
+            n_elements,
+            stored,
+            given,
+            threshold,
+            scale,
+            flat_vectors(x, y),
+            QUARTER,
+            ROUNDS,
+            num_warps=NUM_WARPS,
         )
     return y
 

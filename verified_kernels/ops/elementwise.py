@@ -15,6 +15,8 @@ read again, from cache, and no copy is made. Dimensions that every input walks t
 merged first, so `[batch, seq, width] + [width]` costs one division an entry, not two.
 
 **Traps.**
+- A mask that may fall between any two entries splits 16-byte loads into single ones. `vectors.py`
+  has the remedy, which all files here use.
 - A block number times BLOCK_SIZE passes 2**31 in tensors of that many entries: offsets are int64.
 - fp16 and bf16 are computed in fp32 and rounded once; `fma` in fp16 arithmetic would round twice.
 - Integers are computed in the type of the result and wrap around, as in PyTorch.
@@ -55,6 +57,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.vectors import flat_vectors, load_flat, store_flat
 
 NUM_WARPS = 4
 # Of each input, a thread takes one load of 16 bytes; two were slower on an H200.
@@ -92,7 +95,14 @@ def _combine(x, y, z, OP: tl.constexpr):
 
 @triton.jit
 def _flat_kernel(
-    x_ptr, y_ptr, z_ptr, out_ptr, n_elements, OP: tl.constexpr, BLOCK_SIZE: tl.constexpr
+    x_ptr,
+    y_ptr,
+    z_ptr,
+    out_ptr,
+    n_elements,
+    OP: tl.constexpr,
+    VEC: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
 ):
     """`out = x op y` (for fma `x * y + z`) over tensors that lie in memory alike, without gaps.
 
@@ -101,14 +111,12 @@ def _flat_kernel(
     """
     # One program instance handles BLOCK_SIZE neighbouring entries.
     offsets = tl.program_id(0).to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    mask = offsets < n_elements
-
-    x = _widen(tl.load(x_ptr + offsets, mask=mask), out_ptr)  # [BLOCK_SIZE]
-    y = _widen(tl.load(y_ptr + offsets, mask=mask), out_ptr)  # [BLOCK_SIZE]
+    x = _widen(load_flat(x_ptr, offsets, n_elements, VEC), out_ptr)  # [BLOCK_SIZE]
+    y = _widen(load_flat(y_ptr, offsets, n_elements, VEC), out_ptr)  # [BLOCK_SIZE]
     z = y
     if OP == "fma":
-        z = _widen(tl.load(z_ptr + offsets, mask=mask), out_ptr)  # [BLOCK_SIZE]
-    tl.store(out_ptr + offsets, _combine(x, y, z, OP), mask=mask)
+        z = _widen(load_flat(z_ptr, offsets, n_elements, VEC), out_ptr)  # [BLOCK_SIZE]
+    store_flat(out_ptr, offsets, _combine(x, y, z, OP), n_elements, VEC)
 
 
 @triton.jit
@@ -308,7 +316,10 @@ def _launch_flat(op: str, operands: Sequence[Tensor], out: Tensor) -> Tensor:
         block_size = NUM_WARPS * 32 * BYTES_PER_THREAD // out.element_size()
         grid = (cdiv(n_elements, block_size),)
         x, y, z = operands[0], operands[1], operands[-1]
-        launch(_flat_kernel, grid)(x, y, z, out, n_elements, op, block_size, num_warps=NUM_WARPS)
+        vec = flat_vectors(x, y, z, out)
+        launch(_flat_kernel, grid)(
+            x, y, z, out, n_elements, op, vec, block_size, num_warps=NUM_WARPS
+        )
     return out
 
 
@@ -470,8 +481,8 @@ def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], mutant: M
 SPEC_MUTANTS = (
     Mutant(
         why="the last program runs one entry past the end",
-        old="mask = offsets < n_elements",
-        new="mask = offsets <= n_elements",
+        old="_combine(x, y, z, OP), n_elements, VEC)",
+        new="_combine(x, y, z, OP), n_elements + 1, VEC)",
         cases=("127 entries",),
     ),
     Mutant(

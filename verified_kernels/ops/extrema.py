@@ -43,6 +43,7 @@ from verified_kernels.reduction import (
 )
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import FLOATS, Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
+from verified_kernels.vectors import kept_frames, lane_masks
 
 
 @triton.jit
@@ -64,6 +65,8 @@ def _extremum_kernel(
     chunk,
     IS_MAX: tl.constexpr,
     EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -77,8 +80,10 @@ def _extremum_kernel(
     # One program instance handles one chunk of BLOCK_K maxima.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
     first = tl.program_id(1).to(tl.int64) * chunk
-    last = tl.minimum(first + chunk, n)
-    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    last = tl.minimum(first + chunk, n + (VEC - 1) * EDGES)
+    row_ptrs, skip, end = kept_frames(
+        x_ptr, kept, n, n_inner, stride_outer, stride_inner, VEC, EDGES
+    )
 
     if x_ptr.dtype.element_ty.is_floating():
         best = tl.full([BLOCK_K, BLOCK_R], -float("inf"), tl.float32)
@@ -87,12 +92,12 @@ def _extremum_kernel(
     lowest = best
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
+        loaded, entries = lane_masks(r, kept < n_kept, skip, end, VEC, EDGES, EVEN)
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0)
         x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
         if not IS_MAX:
             x = turned(x)
-        x = tl.where(inside, x, lowest)
+        x = tl.where(entries, x, lowest)
         best = tl.maximum(best, x, propagate_nan=tl.PropagateNan.ALL)
 
     out = tl.max(best, axis=1)  # [BLOCK_K]
@@ -126,7 +131,7 @@ def _extremum(op: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
 def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits, even, num_warps = blocks
+    block_k, block_r, chunk, splits, even, num_warps, vec, edges = blocks
     launch(_extremum_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         out,
@@ -137,6 +142,8 @@ def _launch(op: str, view: Tensor, out: Tensor, blocks: Blocks) -> None:
         chunk,
         op == "amax",
         even,
+        vec,
+        edges,
         block_k,
         block_r,
         num_warps=num_warps,
@@ -221,8 +228,8 @@ SPEC_MUTANTS = (
     ),
     Mutant(
         why="a masked lane joins in",
-        old="x = tl.where(inside, x, lowest)",
-        new="x = tl.where(inside, x, 10000)",
+        old="x = tl.where(entries, x, lowest)",
+        new="x = tl.where(entries, x, 10000)",
         cases=("rows of 127",),
     ),
     Mutant(
@@ -233,8 +240,8 @@ SPEC_MUTANTS = (
     ),
     Mutant(
         why="the outer coordinate is taken for the inner",
-        old="(kept % n_inner) * stride_inner",
-        new="(kept // n_inner) * stride_inner",
+        old="stride_outer, stride_inner, VEC",
+        new="stride_outer, stride_outer, VEC",
         cases=("the middle of three",),
     ),
 )

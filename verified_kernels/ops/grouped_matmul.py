@@ -34,6 +34,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autograd import is_differentiated_again
 from verified_kernels.launch import cdiv, multiprocessors, next_power_of_2, wants_grad
 from verified_kernels.ops.matmul import GROUP_M, Tiling, check_operands
 from verified_kernels.spec import (
@@ -340,11 +341,14 @@ class _Grouped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dc: Tensor) -> tuple[Tensor | None, ...]:
-        # Both are differentiable again, for second derivatives.
         a, b, offsets = ctx.saved_tensors
         wants_a, wants_b, *_ = ctx.needs_input_grad
-        da = _differentiable(dc, b.mT, offsets, ctx.method) if wants_a else None
-        db = _GroupedWeights.apply(a, dc, offsets, ctx.method) if wants_b else None
+        if is_differentiated_again():
+            da = _differentiable(dc, b.mT, offsets, ctx.method) if wants_a else None
+            db = _GroupedWeights.apply(a, dc, offsets, ctx.method) if wants_b else None
+        else:
+            da = _forward(dc, b.mT, offsets, ctx.method) if wants_a else None
+            db = _weights(a, dc, offsets) if wants_b else None
         return da, db, None, None
 
 
@@ -460,7 +464,6 @@ def _tiles(**params: Any) -> dict[str, Any]:
 
 SPEC = Spec(
     name="grouped_matmul",
-    compiles=False,
     op=grouped_matmul,
     reference=grouped_matmul_reference,
     make=_make,

@@ -30,9 +30,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autograd import is_differentiated_again
 from verified_kernels.launch import cdiv, wants_grad
 from verified_kernels.ops.activations import gelu_and_slope, gelu_tanh_and_slope, sigmoid_and_slope
-from verified_kernels.ops.matmul import check_operands, differentiable, multiply
+from verified_kernels.ops.matmul import check_operands, differentiable, multiply, product_again
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -125,7 +126,7 @@ class _Linear(torch.autograd.Function):
         x, weight, bias, *kept = ctx.saved_tensors
         if not kept:
             dz = dy
-        elif torch.is_grad_enabled():
+        elif is_differentiated_again():
             # A second derivative is wanted: z is made again from what it depends on.
             z = differentiable(x, weight.mT[None])
             z = z if bias is None else z + bias
@@ -133,8 +134,8 @@ class _Linear(torch.autograd.Function):
         else:
             dz = _slope(kept[0], dy, ctx.act)
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        dx = differentiable(dz, weight[None]) if wants_x else None
-        dweight = differentiable(dz.mT, x)[0] if wants_weight else None
+        dx = product_again(dz, weight[None]) if wants_x else None
+        dweight = product_again(dz.mT, x)[0] if wants_weight else None
         dbias = dz.sum((0, 1)) if bias is not None and wants_bias else None
         return dx, dweight, dbias, None
 
@@ -224,7 +225,6 @@ _HALF = ("float16", "bfloat16")
 
 SPEC = Spec(
     name="linear",
-    compiles=False,
     op=linear,
     reference=linear_reference,
     make=_make,

@@ -49,6 +49,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from verified_kernels.autograd import is_differentiated_again
 from verified_kernels.launch import cdiv, multiprocessors, next_power_of_2, wants_grad
 from verified_kernels.spec import (
     FLOATS,
@@ -573,10 +574,9 @@ class _Matmul(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dc: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        # Products again, which record their own gradients where second derivatives are wanted.
         a, b = ctx.saved_tensors
-        da = differentiable(dc, b.mT, ctx.method) if ctx.needs_input_grad[0] else None
-        db = differentiable(a.mT, dc, ctx.method) if ctx.needs_input_grad[1] else None
+        da = product_again(dc, b.mT, ctx.method) if ctx.needs_input_grad[0] else None
+        db = product_again(a.mT, dc, ctx.method) if ctx.needs_input_grad[1] else None
         return da, db, None
 
 
@@ -585,6 +585,13 @@ def differentiable(a: Tensor, b: Tensor, method: str | None = None) -> Tensor:
     if wants_grad(a, b):
         product: Tensor = _Matmul.apply(a, b, method)
         return product
+    return multiply(a, b, method=method)[0]
+
+
+def product_again(a: Tensor, b: Tensor, method: str | None = None) -> Tensor:
+    """`a @ b` within a backward pass: recorded where second derivatives are wanted."""
+    if is_differentiated_again():
+        return differentiable(a, b, method)
     return multiply(a, b, method=method)[0]
 
 
@@ -703,7 +710,6 @@ _HALF = ("float16", "bfloat16")
 
 SPEC = Spec(
     name="matmul",
-    compiles=False,
     op=matmul,
     reference=matmul_reference,
     make=_make,

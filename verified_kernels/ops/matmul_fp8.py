@@ -39,11 +39,13 @@ from verified_kernels.launch import cdiv, check_no_grad, multiprocessors
 from verified_kernels.ops.matmul import GROUP_M, Tiling
 from verified_kernels.ops.matmul_int8 import (
     METHODS,
+    SCALED,
     as_scale,
     check_matrices,
     check_method,
     like_drawn,
     multiply_scaled,
+    scaled_sizes,
 )
 from verified_kernels.spec import (
     Arguments,
@@ -56,7 +58,15 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
-from verified_kernels.tiles import describe, has_copy_engine, is_packed, launch_on, packed, tile_of
+from verified_kernels.tiles import (
+    describe,
+    has_copy_engine,
+    is_packed,
+    launch_on,
+    opaque,
+    packed,
+    tile_of,
+)
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 BLOCK = 128  # entries along K, and of b also along N, that share a scale
@@ -138,6 +148,7 @@ IN_BLOCKS = Tiling(64, 128, 128, 3, 4, 3)
 IN_BLOCKS_BY_POINTER = Tiling(64, 128, 128, 2, 8, 2)
 
 
+@opaque("multiply_fp8_blocks" + SCALED.replace("Tensor? ", "Tensor ") + " -> Tensor", scaled_sizes)
 def _multiply_blocks(
     a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, dtype: torch.dtype, method: str | None
 ) -> Tensor:
@@ -183,6 +194,18 @@ def _multiply_blocks(
         num_warps=tiling.num_warps,
     )
     return c
+
+
+@opaque(f"multiply_fp8{SCALED} -> Tensor", scaled_sizes)
+def _multiply(
+    a: Tensor,
+    b: Tensor,
+    scale_a: Tensor | None,
+    scale_b: Tensor | None,
+    dtype: torch.dtype,
+    method: str | None,
+) -> Tensor:
+    return multiply_scaled(a, b, scale_a, scale_b, dtype, OUTSIDE[dtype.itemsize], method)
 
 
 def _are_blocks(scale_a: Tensor | None, scale_b: Tensor | None, m: int, n: int, k: int) -> bool:
@@ -244,7 +267,7 @@ def matmul_fp8(
         return _multiply_blocks(a, b, scale_a.float(), scale_b.float(), out_dtype, method)
     sa = as_scale("matmul_fp8", "scale_a", scale_a, m, a)
     sb = as_scale("matmul_fp8", "scale_b", scale_b, n, a)
-    return multiply_scaled(a, b, sa, sb, out_dtype, OUTSIDE[out_dtype.itemsize], method)
+    return _multiply(a, b, sa, sb, out_dtype, method)
 
 
 def matmul_fp8_reference(
@@ -340,7 +363,6 @@ _MIXED = {"types": (FP8[1], FP8[0])}
 
 SPEC = Spec(
     name="matmul_fp8",
-    compiles=False,
     op=matmul_fp8,
     reference=matmul_fp8_reference,
     make=_make,

@@ -39,7 +39,7 @@ import triton.language as tl
 from torch import Tensor
 
 from verified_kernels.launch import cdiv, check_no_grad, multiprocessors, wants_grad
-from verified_kernels.ops.matmul import differentiable
+from verified_kernels.ops.matmul import differentiable, product_again
 from verified_kernels.spec import (
     Arguments,
     Case,
@@ -51,7 +51,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
-from verified_kernels.tiles import as_autocast, launch_on
+from verified_kernels.tiles import as_autocast, launch_on, opaque
 
 STEP = 128  # entries along K that are packed together, in 16 words
 WORDS = 16
@@ -268,6 +268,14 @@ def _splits_for(blocks: int, steps: int, programs: int, device: torch.device) ->
     return splits
 
 
+def _few_rows_sizes(x: Tensor, packed: Tensor, *_: Any) -> Tensor:
+    return x.new_empty((x.shape[0], packed.shape[1]))
+
+
+@opaque(
+    "multiply_int4(Tensor x, Tensor packed, Tensor scales, Tensor zeros, int group_size) -> Tensor",
+    _few_rows_sizes,
+)
 def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_size: int) -> Tensor:
     """Y [M, N] for up to 64 rows x [M, K]."""
     m, k = x.shape
@@ -392,7 +400,7 @@ class _MatmulInt4(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         packed, scales, zeros = ctx.saved_tensors
         weight = unpack_int4(packed, scales, zeros, *ctx.sizes).to(dy.dtype)
-        return differentiable(dy[None], weight[None])[0], None, None, None, None
+        return product_again(dy[None], weight[None])[0], None, None, None, None
 
 
 def _multiply(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_size: int) -> Tensor:
@@ -509,7 +517,6 @@ SPEC = Spec(
     tolerance=ToleranceClass.COMPOSED,
     grads=("x",),
     dtypes=("float16", "bfloat16"),
-    compiles=False,
     cases=(
         Case(id="one entry", shape=(1, 1, 1)),
         Case(id="a few", shape=(3, 100, 6)),

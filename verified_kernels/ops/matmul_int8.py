@@ -49,6 +49,7 @@ from verified_kernels.tiles import (
     has_copy_engine,
     is_packed,
     launch_on,
+    opaque,
     packed,
     padded_like,
     tile_of,
@@ -277,6 +278,28 @@ def multiply_scaled(
     return c
 
 
+def scaled_sizes(
+    a: Tensor, b: Tensor, scale_a: Any, scale_b: Any, dtype: torch.dtype, method: Any
+) -> Tensor:
+    """An empty tensor like the result of a product of 8-bit matrices."""
+    return a.new_empty((a.shape[0], b.shape[1]), dtype=dtype)
+
+
+SCALED = "(Tensor a, Tensor b, Tensor? scale_a, Tensor? scale_b, ScalarType dtype, str? method)"
+
+
+@opaque(f"multiply_int8{SCALED} -> Tensor", scaled_sizes)
+def _multiply(
+    a: Tensor,
+    b: Tensor,
+    scale_a: Tensor | None,
+    scale_b: Tensor | None,
+    dtype: torch.dtype,
+    method: str | None,
+) -> Tensor:
+    return multiply_scaled(a, b, scale_a, scale_b, dtype, INT8, method)
+
+
 def as_scale(op: str, name: str, scale: Tensor | None, length: int, like: Tensor) -> Tensor | None:
     """A scale as an fp32 vector of `length`, of stride 0 where it is one number.
 
@@ -353,7 +376,7 @@ def matmul_int8(
     dtype = out_dtype or (given[0].dtype if given else torch.int32)
     sa = as_scale("matmul_int8", "scale_a", scale_a, a.shape[0], a)
     sb = as_scale("matmul_int8", "scale_b", scale_b, b.shape[1], a)
-    return multiply_scaled(a, b, sa, sb, dtype, INT8, method)
+    return _multiply(a, b, sa, sb, dtype, method)
 
 
 def matmul_int8_reference(
@@ -428,7 +451,6 @@ _HALVES: dict[str, Any] = {"method": "gluon"}
 
 SPEC = Spec(
     name="matmul_int8",
-    compiles=False,
     op=matmul_int8,
     reference=matmul_int8_reference,
     make=_make,

@@ -54,6 +54,7 @@ from verified_kernels.spec import (
     Spec,
     ToleranceClass,
 )
+from verified_kernels.vectors import kept_frames, lane_masks
 
 
 @triton.jit
@@ -68,6 +69,8 @@ def _sum_kernel(
     stride_inner,
     chunk,
     EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -81,8 +84,10 @@ def _sum_kernel(
     # One program instance handles one chunk of BLOCK_K sums.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
     first = tl.program_id(1).to(tl.int64) * chunk
-    last = tl.minimum(first + chunk, n)
-    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    last = tl.minimum(first + chunk, n + (VEC - 1) * EDGES)
+    row_ptrs, skip, end = kept_frames(
+        x_ptr, kept, n, n_inner, stride_outer, stride_inner, VEC, EDGES
+    )
 
     if x_ptr.dtype.element_ty.is_floating():
         total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
@@ -90,9 +95,9 @@ def _sum_kernel(
         total = tl.zeros([BLOCK_K, BLOCK_R], tl.int64)
     for start in range(first, last, BLOCK_R):
         r = start + tl.arange(0, BLOCK_R)
-        inside = (kept < n_kept)[:, None] & (r < n)[None, :] | EVEN
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0)
-        total += x.to(total.dtype)  # [BLOCK_K, BLOCK_R]
+        loaded, entries = lane_masks(r, kept < n_kept, skip, end, VEC, EDGES, EVEN)
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0)
+        total += tl.where(entries, x, 0).to(total.dtype)  # [BLOCK_K, BLOCK_R]
 
     out = tl.sum(total, axis=1)  # [BLOCK_K]
     out_ptrs = out_ptr + tl.program_id(1) * n_kept + kept
@@ -118,7 +123,7 @@ def sum_view(view: Tensor, dtype: torch.dtype) -> Tensor:
 def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits, even, num_warps = blocks
+    block_k, block_r, chunk, splits, even, num_warps, vec, edges = blocks
     launch(_sum_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         out,
@@ -128,6 +133,8 @@ def _launch(view: Tensor, out: Tensor, blocks: Blocks) -> None:
         *view.stride(),
         chunk,
         even,
+        vec,
+        edges,
         block_k,
         block_r,
         num_warps=num_warps,
@@ -195,14 +202,14 @@ SPEC = Spec(
     mutants=(
         Mutant(
             why="a masked lane holds one",
-            old="mask=inside, other=0)",
-            new="mask=inside, other=1)",
+            old="tl.where(entries, x, 0)",
+            new="tl.where(entries, x, 1)",
             cases=("rows of 127",),
         ),
         Mutant(
             why="only the last step is kept",
-            old="total += x.to(total.dtype)",
-            new="total = x.to(total.dtype)",
+            old="total += tl.where(entries, x, 0).to(total.dtype)",
+            new="total = tl.where(entries, x, 0).to(total.dtype)",
             cases=("a row of 131,072",),
         ),
         Mutant(
@@ -213,8 +220,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="the inner coordinate is forgotten",
-            old="(kept % n_inner) * stride_inner",
-            new="(kept % n_inner) * 0",
+            old="stride_outer, stride_inner, VEC",
+            new="stride_outer, stride_inner * 0, VEC",
             cases=("the middle of three",),
         ),
         Mutant(

@@ -51,6 +51,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.vectors import frame, row_vectors, store_lanes, touched
 
 NUM_WARPS = 4
 # Of each input, a thread takes one load of 16 bytes, or two in the large forward pass, where fewer
@@ -76,10 +77,11 @@ def _activated(x, OP: tl.constexpr):
 @triton.jit
 def _place(program, blocks_per_row, FLAT: tl.constexpr):
     """Row and block within it of a program; with one row the division is saved."""
-    row = program * 0
+    row = (program * 0).to(tl.int64)
     block = program
     if not FLAT:
-        row = program // blocks_per_row
+        # In 32 bits: a division in 64 takes longer than all else.
+        row = (program // blocks_per_row).to(tl.int64)
         block = program % blocks_per_row
     return row, block
 
@@ -95,24 +97,29 @@ def _forward_kernel(
     blocks_per_row,
     OP: tl.constexpr,
     FLAT: tl.constexpr,
-    EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_SIZE: tl.constexpr,
 ):
     """`y = act(gate) * up`, for gate and up [n_rows, n_cols] by row stride, y contiguous.
 
-    All fp32, fp16 or bf16 alike. BLOCK_SIZE spans columns; blocks_per_row is
-    cdiv(n_cols, BLOCK_SIZE). FLAT: there is one row. EVEN: BLOCK_SIZE divides n_cols, and nothing
-    is masked. Grid: (n_rows * blocks_per_row,). Computes in fp32.
+    All fp32, fp16 or bf16 alike. BLOCK_SIZE spans lanes of a row's frame (`vectors.py`), which
+    blocks_per_row of them hold. FLAT: there is one row. Grid: (n_rows * blocks_per_row,). Computes
+    in fp32.
     """
     # One program instance handles BLOCK_SIZE neighbouring entries of one row.
-    row, block = _place(tl.program_id(0).to(tl.int64), blocks_per_row, FLAT)
-    cols = block * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    mask = (cols < n_cols) | EVEN
-    gate = tl.load(gate_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)
-    up = tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)
+    row, block = _place(tl.program_id(0), blocks_per_row, FLAT)
+    lanes = block.to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    first_gate, skip, end = frame(row * stride_gate, n_cols, VEC, EDGES)
+    first_up, _, _ = frame(row * stride_up, n_cols, VEC, EDGES)
+    first, _, _ = frame(row * n_cols, n_cols, VEC, EDGES)
+    at_edge = (block == 0) | ((block.to(tl.int64) + 1) * BLOCK_SIZE > end - VEC)
+    mask = touched(lanes, end, VEC)
+    gate = tl.load(gate_ptr + first_gate + lanes, mask=mask, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + first_up + lanes, mask=mask, other=0.0).to(tl.float32)
     activated, _ = _activated(gate, OP)  # [BLOCK_SIZE]
     y = activated * up
-    tl.store(y_ptr + row * n_cols + cols, y.to(y_ptr.dtype.element_ty), mask=mask)
+    store_lanes(y_ptr + first, lanes, y, True, skip, end, at_edge, VEC, EDGES)
 
 
 @triton.jit
@@ -129,7 +136,8 @@ def _backward_kernel(
     blocks_per_row,
     OP: tl.constexpr,
     FLAT: tl.constexpr,
-    EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_SIZE: tl.constexpr,
 ):
     """`dgate = dy * up * act'(gate)` and `dup = dy * act(gate)`, both [n_rows, n_cols] contiguous.
@@ -137,18 +145,22 @@ def _backward_kernel(
     gate, up, dy: [n_rows, n_cols] by row stride. Blocks, grid and arithmetic as forward.
     """
     # One program instance handles BLOCK_SIZE neighbouring entries of one row.
-    row, block = _place(tl.program_id(0).to(tl.int64), blocks_per_row, FLAT)
-    cols = block * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    mask = (cols < n_cols) | EVEN
-    gate = tl.load(gate_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)
-    up = tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)
-    dy = tl.load(dy_ptr + row * stride_dy + cols, mask=mask, other=0.0).to(tl.float32)
+    row, block = _place(tl.program_id(0), blocks_per_row, FLAT)
+    lanes = block.to(tl.int64) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
+    first_gate, skip, end = frame(row * stride_gate, n_cols, VEC, EDGES)
+    first_up, _, _ = frame(row * stride_up, n_cols, VEC, EDGES)
+    first, _, _ = frame(row * n_cols, n_cols, VEC, EDGES)
+    at_edge = (block == 0) | ((block.to(tl.int64) + 1) * BLOCK_SIZE > end - VEC)
+    mask = touched(lanes, end, VEC)
+    gate = tl.load(gate_ptr + first_gate + lanes, mask=mask, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + first_up + lanes, mask=mask, other=0.0).to(tl.float32)
+    first_dy, _, _ = frame(row * stride_dy, n_cols, VEC, EDGES)
+    dy = tl.load(dy_ptr + first_dy + lanes, mask=mask, other=0.0).to(tl.float32)
     activated, slope = _activated(gate, OP)  # [BLOCK_SIZE]
     dgate = dy * up * slope
     dup = dy * activated
-    offsets = row * n_cols + cols
-    tl.store(dgate_ptr + offsets, dgate.to(dgate_ptr.dtype.element_ty), mask=mask)
-    tl.store(dup_ptr + offsets, dup.to(dup_ptr.dtype.element_ty), mask=mask)
+    store_lanes(dgate_ptr + first, lanes, dgate, True, skip, end, at_edge, VEC, EDGES)
+    store_lanes(dup_ptr + first, lanes, dup, True, skip, end, at_edge, VEC, EDGES)
 
 
 def _as_rows(*tensors: Tensor) -> tuple[int, int, list[Tensor], list[int]]:
@@ -159,11 +171,11 @@ def _as_rows(*tensors: Tensor) -> tuple[int, int, list[Tensor], list[int]]:
     return *rows[0].shape, rows, [t.stride(0) for t in rows]
 
 
-def _blocks(n_cols: int, itemsize: int, loads: int = 1) -> tuple[int, int, bool]:
-    """BLOCK_SIZE, how many of them a row takes, and whether they fill it."""
+def _blocks(n_lanes: int, itemsize: int, loads: int = 1) -> tuple[int, int]:
+    """BLOCK_SIZE, and how many of them a row's frame takes."""
     block_size = NUM_WARPS * 32 * BYTES_PER_THREAD * loads // itemsize
-    block_size = min(block_size, max(next_power_of_2(n_cols), 32))
-    return block_size, cdiv(n_cols, block_size), n_cols % block_size == 0
+    block_size = min(block_size, max(next_power_of_2(n_lanes), 32))
+    return block_size, cdiv(n_lanes, block_size)
 
 
 def _like(x: Tensor) -> Tensor:
@@ -178,7 +190,8 @@ def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
         gate, up = (gate.reshape(1), up.reshape(1)) if gate.ndim == 0 else (gate, up)
         n_rows, n_cols, inputs, strides = _as_rows(gate, up)
         loads = 2 if y.numel() >= LARGE else 1
-        block_size, blocks, even = _blocks(n_cols, y.element_size(), loads)
+        vec, edges = row_vectors(n_cols, [*strides, n_cols if n_rows > 1 else 0], *inputs, y)
+        block_size, blocks = _blocks(n_cols + (vec - 1) * edges, y.element_size(), loads)
         launch(_forward_kernel, (n_rows * blocks,))(
             *inputs,
             y,
@@ -187,7 +200,8 @@ def _forward(gate: Tensor, up: Tensor, op: str) -> Tensor:
             blocks,
             op,
             n_rows == 1,
-            even,
+            vec,
+            edges,
             block_size,
             num_warps=NUM_WARPS,
         )
@@ -201,7 +215,8 @@ def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Te
         if gate.ndim == 0:
             gate, up, dy = gate.reshape(1), up.reshape(1), dy.reshape(1)
         n_rows, n_cols, inputs, strides = _as_rows(gate, up, dy)
-        block_size, blocks, even = _blocks(n_cols, dgate.element_size())
+        vec, edges = row_vectors(n_cols, [*strides, n_cols if n_rows > 1 else 0], *inputs, dgate)
+        block_size, blocks = _blocks(n_cols + (vec - 1) * edges, dgate.element_size())
         launch(_backward_kernel, (n_rows * blocks,))(
             *inputs,
             dgate,
@@ -211,7 +226,8 @@ def _backward(gate: Tensor, up: Tensor, dy: Tensor, op: str) -> tuple[Tensor, Te
             blocks,
             op,
             n_rows == 1,
-            even,
+            vec,
+            edges,
             block_size,
             num_warps=NUM_WARPS,
         )
@@ -351,9 +367,9 @@ def _bench(**params: Any) -> tuple[Case, ...]:
 SPEC_MUTANTS = (
     Mutant(
         why="up is read by the row stride of gate",
-        old="tl.load(up_ptr + row * stride_up + cols, mask=mask, other=0.0).to(tl.float32)\n"
+        old="tl.load(up_ptr + first_up + lanes, mask=mask, other=0.0).to(tl.float32)\n"
         "    activated, _",
-        new="tl.load(up_ptr + row * stride_gate + cols, mask=mask, other=0.0).to(tl.float32)\n"
+        new="tl.load(up_ptr + first_gate + lanes, mask=mask, other=0.0).to(tl.float32)\n"
         "    activated, _",
         cases=("padded rows",),
     ),
@@ -371,8 +387,8 @@ SPEC_MUTANTS = (
     ),
     Mutant(
         why="the output is stored past its end",
-        old="y.to(y_ptr.dtype.element_ty), mask=mask)",
-        new="y.to(y_ptr.dtype.element_ty))",
+        old="lanes, y, True, skip, end, at_edge",
+        new="lanes, y, True, skip, end + 1, at_edge",
         cases=("rows of 127",),
     ),
 )

@@ -58,6 +58,7 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
+from verified_kernels.vectors import common_vector
 
 NAIVE_BLOCK, NAIVE_WARPS = 512, 4
 LARGE = 1 << 24  # entries
@@ -91,15 +92,24 @@ def _tiled_kernel(
     stride_b,
     stride_m,
     stride_n,
+    VEC_M: tl.constexpr,
+    VEC_N: tl.constexpr,
+    VEC_S: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
     """`y[b, j, i] = x[b, i, j]`, for x [n_batch, n_rows, n_cols] by strides, y contiguous.
 
-    Any dtype of numbers. BLOCK_M spans rows of x, BLOCK_N its columns. Grid: (n_batch *
-    cdiv(n_rows, BLOCK_M) * cdiv(n_cols, BLOCK_N),).
+    Any dtype of numbers. VEC_M divides n_rows, VEC_N n_cols and stride_m, VEC_S stride_n, and the
+    last two stride_b (`vectors.py`); one of the last two is 1. BLOCK_M spans rows of x, BLOCK_N its
+    columns. Grid: (n_batch * cdiv(n_rows, BLOCK_M) * cdiv(n_cols, BLOCK_N),).
     """
     # One program instance handles one tile of one matrix; neighbours share rows of x.
+    n_rows = n_rows // VEC_M * VEC_M
+    n_cols = n_cols // VEC_N * VEC_N
+    stride_b = stride_b // (VEC_N * VEC_S) * (VEC_N * VEC_S)
+    stride_m = stride_m // VEC_N * VEC_N
+    stride_n = stride_n // VEC_S * VEC_S
     blocks_n = tl.cdiv(n_cols, BLOCK_N)
     blocks_m = tl.cdiv(n_rows, BLOCK_M)
     tile = tl.program_id(0)
@@ -157,9 +167,20 @@ def _transpose(x: Tensor, method: str) -> Tensor:
         block_m, block_n, num_warps = tile_config(x.element_size(), x.numel())
         tiles = cdiv(n_rows, block_m) * cdiv(n_cols, block_n)
         launch(_tiled_kernel, (x.shape[0] * tiles,))(
-            x, y, *sizes, block_m, block_n, num_warps=num_warps
+            x, y, *sizes, *_vectors(x, y), block_m, block_n, num_warps=num_warps
         )
     return y
+
+
+def _vectors(x: Tensor, y: Tensor) -> tuple[int, int, int]:
+    """VEC_M, VEC_N and VEC_S for x [n_batch, n_rows, n_cols]."""
+    n_batch, n_rows, n_cols = x.shape
+    stride_b, stride_m, stride_n = x.stride()
+    stride_b = stride_b if n_batch > 1 else 0
+    vec_m = common_vector(n_rows, of=[y])
+    if stride_m == 1 and stride_n > 1:
+        return vec_m, 1, common_vector(stride_n, stride_b, of=[x, y])
+    return vec_m, common_vector(n_cols, stride_m, stride_b, of=[x]), 1
 
 
 def transpose_reference(x: Tensor, method: str = "tiled") -> Tensor:

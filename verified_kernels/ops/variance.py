@@ -54,6 +54,7 @@ from verified_kernels.reduction import (
 )
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
+from verified_kernels.vectors import kept_frames, lane_masks
 
 # The longest row that two passes hold in registers between them.
 LONGEST_IN_REGISTERS = 16384
@@ -76,6 +77,8 @@ def _two_pass_kernel(
     HAS_SUM: tl.constexpr,
     ONE_STEP: tl.constexpr,
     EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -91,15 +94,17 @@ def _two_pass_kernel(
     # One program instance handles one chunk of BLOCK_K variances.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
     first = tl.program_id(1).to(tl.int64) * chunk
-    last = tl.minimum(first + chunk, n)
-    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    last = tl.minimum(first + chunk, n + (VEC - 1) * EDGES)
+    row_ptrs, skip, end = kept_frames(
+        x_ptr, kept, n, n_inner, stride_outer, stride_inner, VEC, EDGES
+    )
     stored = kept < n_kept
     lanes = tl.arange(0, BLOCK_R)
 
     if ONE_STEP:
-        inside = stored[:, None] & (lanes < n)[None, :] | EVEN
-        x = tl.load(row_ptrs[:, None] + lanes[None, :] * stride_r, mask=inside, other=0.0)
-        x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
+        loaded, inside = lane_masks(lanes, stored, skip, end, VEC, EDGES, EVEN)
+        x = tl.load(row_ptrs[:, None] + lanes[None, :] * stride_r, mask=loaded, other=0.0)
+        x = tl.where(inside, x.to(tl.float32), 0.0)  # [BLOCK_K, BLOCK_R]
         mean = tl.sum(x, axis=1) / n
         # Masked lanes hold zero, so here they would be -mean.
         centred = tl.where(inside, x - mean[:, None], 0.0)
@@ -111,15 +116,15 @@ def _two_pass_kernel(
             total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
             for start in range(first, last, BLOCK_R):
                 r = start + lanes
-                inside = stored[:, None] & (r < n)[None, :]
-                x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
-                total += x.to(tl.float32)
+                loaded, inside = lane_masks(r, stored, skip, end, VEC, EDGES, False)
+                x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0.0)
+                total += tl.where(inside, x.to(tl.float32), 0.0)
             mean = tl.sum(total, axis=1) / n
         squares = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
         for start in range(first, last, BLOCK_R):
             r = start + lanes
-            inside = stored[:, None] & (r < n)[None, :]
-            x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
+            loaded, inside = lane_masks(r, stored, skip, end, VEC, EDGES, False)
+            x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0.0)
             distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)
             squares += distance * distance
 
@@ -153,6 +158,8 @@ def _welford_kernel(
     correction,
     HAS_MEAN: tl.constexpr,
     EVEN: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
@@ -164,26 +171,44 @@ def _welford_kernel(
     # One program instance handles one chunk of BLOCK_K variances.
     kept = tl.program_id(0).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)  # [BLOCK_K]
     first = tl.program_id(1).to(tl.int64) * chunk
-    last = tl.minimum(first + chunk, n)
-    row_ptrs = x_ptr + (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
+    last = tl.minimum(first + chunk, n + (VEC - 1) * EDGES)
+    row_ptrs, skip, end = kept_frames(
+        x_ptr, kept, n, n_inner, stride_outer, stride_inner, VEC, EDGES
+    )
     stored = kept < n_kept
     lanes = tl.arange(0, BLOCK_R)
 
+    begins = tl.program_id(1) == 0
     mean = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
     m2 = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
     for start in range(first, last, BLOCK_R):
         r = start + lanes
-        inside = stored[:, None] & (r < n)[None, :] | EVEN
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=inside, other=0.0)
-        x = x.to(tl.float32)  # [BLOCK_K, BLOCK_R]
+        loaded, inside = lane_masks(r, stored, skip, end, VEC, EDGES, EVEN)
+        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0.0)
+        x = tl.where(inside, x.to(tl.float32), 0.0)  # [BLOCK_K, BLOCK_R]
         distance = tl.where(inside, x - mean, 0.0)
         # How many entries each lane inside the mask has met, this one included.
-        share = 1.0 / ((start - first) // BLOCK_R + 1).to(tl.float32)
+        met = ((start - first) // BLOCK_R + 1).to(tl.float32)
+        share = 1.0 / met
+        if EDGES:
+            # One less where the first step began before the row.
+            share = tl.where(
+                begins & (lanes[None, :] < skip), 1.0 / tl.maximum(met - 1, 1.0), share
+            )
         mean += distance * share
         m2 += distance * (x - mean)
 
-    count = ((last - first - lanes + BLOCK_R - 1) // BLOCK_R).to(tl.float32)[None, :]
-    whole, out = _merge(count, mean, m2, (last - first).to(tl.float32))
+    if EDGES:
+        # The lanes of the chunk that are entries; the chunk's first step may begin before the row.
+        last = tl.minimum(last, end)[:, None]
+        count = (last - first - lanes[None, :] + BLOCK_R - 1) // BLOCK_R
+        count -= (begins & (lanes[None, :] < skip)).to(tl.int64)
+        count = tl.maximum(count, 0).to(tl.float32)
+        entries = tl.sum(count, axis=1)
+    else:
+        count = ((last - first - lanes + BLOCK_R - 1) // BLOCK_R).to(tl.float32)[None, :]
+        entries = (last - first).to(tl.float32)
+    whole, out = _merge(count, mean, m2, entries)
     offsets = tl.program_id(1) * n_kept + kept
     if HAS_MEAN:
         tl.store(mean_ptr + offsets, whole, mask=stored)
@@ -246,7 +271,7 @@ def _launch_two_pass(
 ) -> None:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits, even, num_warps = blocks
+    block_k, block_r, chunk, splits, even, num_warps, vec, edges = blocks
     launch(_two_pass_kernel, (cdiv(n_kept, block_k), splits))(
         view,
         view if sums is None else sums,
@@ -260,6 +285,8 @@ def _launch_two_pass(
         HAS_SUM=sums is not None,
         ONE_STEP=n <= block_r,
         EVEN=even,
+        VEC=vec,
+        EDGES=edges,
         BLOCK_K=block_k,
         BLOCK_R=block_r,
         num_warps=max(num_warps, block_k * block_r // ENTRIES_PER_WARP),
@@ -269,7 +296,11 @@ def _launch_two_pass(
 def _welford(view: Tensor, correction: float) -> Tensor:
     n_outer, n, n_inner = view.shape
     n_kept = n_outer * n_inner
-    block_k, block_r, chunk, splits, even, num_warps = plan_blocks(view)
+    block_k, block_r, chunk, splits, even, num_warps, vec, edges = plan_blocks(view)
+    if splits > 1:
+        # Chunks are merged by how many entries they hold, which may not differ from row to row.
+        splits = cdiv(n, chunk)
+        vec, edges = (vec, edges) if n_kept == 1 or not edges else (1, False)
     out = torch.empty(n_kept, dtype=view.dtype, device=view.device)
     means = m2s = out
     if splits > 1:
@@ -287,6 +318,8 @@ def _welford(view: Tensor, correction: float) -> Tensor:
         correction,
         splits > 1,
         even,
+        vec,
+        edges,
         block_k,
         block_r,
         num_warps=num_warps,
