@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -68,13 +69,16 @@ def _distinct(operations: Iterable[OperationRecord]) -> Iterator[OperationRecord
 
 
 def _found(rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, object]]:
+    # Many operations of one name launch kernels of one op.
+    known = lru_cache(maxsize=None)(operation_ops)
     for id, name, ops in rows:
-        yield {"id": id, "ops": operation_ops(name, ops)}
+        yield {"id": id, "ops": known(name, tuple(map(tuple, ops)))}
 
 
 _LIVE = """
-DELETE FROM operations WHERE NOT list_has_any(
-    forward, (SELECT coalesce(list(id), []) FROM kernel_rows WHERE removed_at IS NULL)
+DELETE FROM operations WHERE id NOT IN (
+    SELECT o.id FROM (SELECT id, unnest(forward) AS kernel FROM operations) AS o
+    JOIN kernel_rows AS k ON k.id = o.kernel WHERE k.removed_at IS NULL
 )
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_TEXT = 8_000
@@ -116,9 +116,10 @@ class CreditBook:
             for name in found.repos - {repo.lower()}:
                 debtors[name].add(repo)
         self._debtors = debtors
-        self._repos = sorted(
+        self._repos = _by_first_word(
             {name for name in (*repos, *(repo for repo, _ in self._credits)) if ":" not in name}
         )
+        self._sources: dict[tuple[str, str, frozenset[str]], str | None] = {}
         self._holder = {repo: counts.most_common(1)[0][0] for repo, counts in holders.items()}
         files: dict[str, Counter[str]] = defaultdict(Counter)
         for repo, counts in holders.items():
@@ -146,14 +147,25 @@ class CreditBook:
 
         Its address tells, or the name of one of the sources in a sentence of credit.
         """
-        own = {name.lower() for name in (repo, *former)}
+        # All kernels of a file ask the same.
+        asked = (repo, path, frozenset(name.lower() for name in (repo, *former)))
+        if asked not in self._sources:
+            self._sources[asked] = self._source(*asked)
+        return self._sources[asked]
+
+    def _source(self, repo: str, path: str, own: Collection[str]) -> str | None:
         credits, own_name = self.of(repo, path), plain_name(repo)
         for name in credits.sources:
             if name not in own and not (":" in repo and plain_name(name) == own_name):
                 return name
-        if not credits.sentences:
-            return None
-        return next((n for n in self._repos if plain_name(n) != own_name and credits.says(n)), None)
+        words = {word for sentence in credits.sentences for word in sentence.split()}
+        said = (
+            name
+            for word in words
+            for plain, name in self._repos.get(word, ())
+            if plain != own_name and credits.says(name)
+        )
+        return min(said, default=None)
 
     def credited(self, repo: str) -> int:
         """Return how many other repositories have files that name this one."""
@@ -164,6 +176,15 @@ def _first(repos: Counter[str]) -> str | None:
     """Return the repository that is ahead of all others, if one is."""
     (name, most), *others = repos.most_common(2)
     return name if not others or others[0][1] < most else None
+
+
+def _by_first_word(repos: Iterable[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return the repositories with their plain names, by the first word of these."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name in repos:
+        plain = plain_name(name)
+        found[plain.partition(" ")[0]].append((plain, name))
+    return found
 
 
 def _plain(text: str) -> str:
