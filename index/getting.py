@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import duckdb
 
-from crawler.enrich.license import nearest_license, read_licenses
 from crawler.errors import SnapshotError
 from crawler.extract.kernel import extract_kernel
 from crawler.extract.project import Project
@@ -18,7 +17,6 @@ from crawler.extract.result import Extraction, NotExtractable
 from crawler.models import CrawledRepo, RepoStatus, ScanSkip, Snapshot, SourceKind
 from crawler.opened import Opened
 from crawler.opening import Opener
-from crawler.scan import scan_version
 from crawler.sources import parse_source
 
 
@@ -122,7 +120,7 @@ def _opened(kernel: IndexedKernel, clones: Path | None) -> Iterator[Snapshot]:
         name=kernel.repo,
         location=kernel.location,
         status=RepoStatus.FAILED,
-        scanner_version=scan_version(),
+        scanner_version="",
     )
     with Opener(cache=clones) as opener:
         opened = opener.open(blank, source, None, full=False)
@@ -135,7 +133,6 @@ def _opened(kernel: IndexedKernel, clones: Path | None) -> Iterator[Snapshot]:
 
 
 def _project(kernel: IndexedKernel, snapshot: Snapshot) -> Project:
-    granted = cache(partial(read_licenses, kernel.documents))
     entries = {entry.path: entry for entry in snapshot.entries()}
 
     def read(path: str) -> bytes | None:
@@ -145,10 +142,18 @@ def _project(kernel: IndexedKernel, snapshot: Snapshot) -> Project:
             return None if isinstance(content, ScanSkip) else content
         return None
 
+    @cache
+    def granted() -> dict[str, str | None]:
+        from crawler.enrich.license import read_licenses
+
+        return read_licenses(kernel.documents)
+
     def license(path: str, head: bytes) -> str | None:
         if path in kernel.licenses:
             return kernel.licenses[path]
         # Of a file without kernels the index holds no licence. Told late: it takes a while.
+        from crawler.enrich.license import nearest_license
+
         return nearest_license(path, head, granted(), kernel.repo_license)
 
     return Project(kernel.repo, entries, read, permalink=snapshot.permalink, license=license)

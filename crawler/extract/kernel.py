@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Iterable
 
-from crawler.enrich.versions import version_ranges
 from crawler.extract.assembly import Assembly
 from crawler.extract.functions import FunctionIncluder
 from crawler.extract.layout import written_file
@@ -14,8 +13,6 @@ from crawler.extract.project import Project
 from crawler.extract.result import Extraction, NeedsError, NotExtractable
 from crawler.extract.setting import NotKnownError, parse_setting
 from crawler.extract.symbols import Symbols
-from crawler.models import ScanSkip
-from crawler.scan import link_snapshot, scan_file
 
 _ORDINAL = re.compile(r"#(\d+)$")
 _CELL = re.compile(r"\[(\d+)\]$")
@@ -64,15 +61,12 @@ def extract_kernel(
         return NotExtractable(reason=f"needs: {error} (known only to a run)")
     except RecursionError:
         return NotExtractable(reason="needs: a deeper stack (nested too deeply)")
-    first, last = _releases(source, name)
     return Extraction(
         source=source,
         name=name,
         parts=tuple(assembly.parts),
         replaced=tuple(assembly.replaced),
         left_out=tuple(assembly.left_out),
-        triton_min=first,
-        triton_max=last,
     )
 
 
@@ -93,16 +87,3 @@ def _find(symbols: Symbols, path: str, qualname: str) -> tuple[str, ast.Function
     if len(found) < ordinal:
         raise NeedsError(f"{path}::{qualname}", "not found")
     return file_path, found[ordinal - 1]
-
-
-def _releases(source: str, name: str) -> tuple[str | None, str | None]:
-    """Return the first and the last release that have all that a file's kernel uses."""
-    facts = scan_file("kernel.py", source.encode("utf-8", "replace"))
-    if isinstance(facts, ScanSkip):
-        return None, None
-    kernels = link_snapshot({"kernel.py": facts})
-    ranges = version_ranges(kernels)
-    for kernel, found in zip(kernels, ranges, strict=True):
-        if kernel.qualname == name:
-            return found.min, found.max
-    return None, None

@@ -30,8 +30,9 @@ class Part:
 class Extraction:
     """A self-contained file; `name` is what the kernel is called in it.
 
-    `replaced` and `left_out` tell what differs from the project, one line each. The releases are
-    the first and the last that have all the file uses; a `triton_max` of None is the newest known.
+    `replaced` and `left_out` tell what differs from the project, one line each. The releases, which
+    are worked out when they are asked for, are the first and the last that have all the file uses;
+    a `triton_max` of None is the newest known.
     """
 
     source: str
@@ -39,8 +40,22 @@ class Extraction:
     parts: tuple[Part, ...]
     replaced: tuple[str, ...]
     left_out: tuple[str, ...]
-    triton_min: str | None
-    triton_max: str | None
+
+    @property
+    def triton_min(self) -> str | None:
+        """The first release; None where no release has everything."""
+        return self._releases()[0]
+
+    @property
+    def triton_max(self) -> str | None:
+        """The last release."""
+        return self._releases()[1]
+
+    def _releases(self) -> tuple[str | None, str | None]:
+        # Imported late: to read the file once more takes as long as to make it.
+        from crawler.extract.releases import releases_of
+
+        return releases_of(self.source, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -238,6 +240,11 @@ REFUSED = [
         kernel("np.pi", head="import numpy as np\n"),
         "needs: numpy (outside the project)",
     ),
+    (
+        "open parameters, as Triton 1 took them",
+        f"{HEAD}\n@triton.jit\ndef kernel(x_ptr, **meta):\n    tl.store(x_ptr, meta['N'])\n",
+        "needs: **meta (open parameters of kernel; Triton takes none since 2.0)",
+    ),
     ("a road out of Python", kernel("open(n)"), "needs: open (a builtin that is not let through)"),
     (
         "a value that only a run knows",
@@ -278,3 +285,10 @@ def test_releases_and_parts_are_told_with_the_heads_of_the_files() -> None:
     assert [(p.name, p.kind, p.license) for p in made.parts] == [("kernel", "kernel", "MIT")]
     assert made.triton_min == "3.3.0"
     assert made.triton_max is None
+
+
+def test_the_scanner_is_not_imported_to_extract() -> None:
+    said = "import sys, crawler.extract; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert "crawler.extract.assembly" in done.stdout.split()
+    assert not {"crawler.scan.link", "crawler.scan.collect"} & set(done.stdout.split())
