@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from index.cli.group import COMMANDS
+from index.queries.sealed import run_sql
+from tests.index.samples import crawled, kernel, save
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -32,3 +34,24 @@ def test_links_lead_to_what_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_told_of_are_commands(page: Path) -> None:
     assert set(COMMAND.findall(page.read_text(encoding="utf-8"))) <= set(COMMANDS)
+
+
+QUERY = re.compile(r"```sql\n(.*?)```", re.DOTALL)
+QUERIES = QUERY.findall((ROOT / "docs" / "data.md").read_text(encoding="utf-8"))
+FEWEST_QUERIES = 12
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("docs") / "index.duckdb"
+    save(path, crawled(kernel("add_kernel")))
+    return path
+
+
+def test_there_is_an_example_for_what_maintainers_ask() -> None:
+    assert len(QUERIES) >= FEWEST_QUERIES
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_examples_of_sql_run(index: Path, query: str) -> None:
+    assert run_sql(index, query, limit=None).columns

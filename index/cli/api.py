@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from index.cli.group import Settings
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 if TYPE_CHECKING:
     from crawler.check.lookup import ApiEntry
@@ -19,18 +19,14 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--new", "new_in", metavar="RELEASE", help="What came with this release.")
 @click.option("--gone", "gone_in", metavar="RELEASE", help="What this release no longer has.")
-@limit_option()
-@format_option
-@fields_option
+@listing_options()
 @click.pass_obj
 def command(
     settings: Settings,
     name: str | None,
     new_in: str | None,
     gone_in: str | None,
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
+    listing: Listing,
 ) -> int:
     """Tell since and until when Triton has a name, and who uses it.
 
@@ -38,22 +34,26 @@ def command(
     pattern with * and ?. One name gets a card, several a table with the counts of kernels and
     sources that use them. Exits with 1 if nothing has that name.
     """
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.show.api_card import api_table, write_card
 
     entries = _chosen(name, new_in, gone_in)
     if not entries:
         return _nothing(name or new_in or gone_in or "")
-    chosen = entries[:limit]
+    chosen = entries[: listing.limit]
     users = _users(settings, chosen)
-    if style == "table" and len(chosen) == 1 and name is not None:
+    if listing.is_table and not listing.fields and len(chosen) == 1 and name is not None:
         from index.cli.output import emit
 
         emit(lambda out: write_card(chosen[0], users[0] if users else None, out))
     else:
         table = api_table(chosen, users)
-        print_table(
-            table, style, columns=None if style != "table" else table.columns[:7], fields=fields
+        print_listing(
+            table,
+            listing,
+            record="api",
+            columns=table.columns[:7] if listing.is_table else None,
+            total=len(entries),
         )
     if len(entries) > len(chosen):
         note(f"{len(entries) - len(chosen)} more; --limit 0 lists all")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 SHOWN = ("kind", "operator", "score", "architectures", "people", "first_task")
 
 
 @click.command()
 @click.option("--unverified", is_flag=True, help="Those too that lack nothing but verification.")
-@limit_option(default=30)
-@format_option
-@fields_option
+@listing_options(30)
 @click.pass_obj
-def command(
-    settings: Settings, unverified: bool, limit: int | None, style: str, fields: tuple[str, ...]
-) -> None:
+def command(settings: Settings, unverified: bool, listing: Listing) -> None:
     """List the operators that people need and no indexed kernel serves.
 
     The greatest gap comes first: need (wishes with their votes, and in how many model
@@ -27,7 +23,7 @@ def command(
     verified, which is shown on request. Operators for which nobody writes a kernel by hand are
     left out.
     """
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.gaps import list_gaps
@@ -35,4 +31,4 @@ def command(
 
     with open_index(index_to_read(settings.db, note)) as con:
         gaps = list_gaps(con, load_wishes(con), unverified=unverified)
-    print_table(gaps.first(limit), style, columns=SHOWN, fields=fields)
+    print_listing(gaps, listing, record="gap", columns=SHOWN)

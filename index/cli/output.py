@@ -10,30 +10,54 @@ from typing import TextIO
 
 import click
 
+from index.cli.options import Listing
 from index.cli.streams import drop_stdout
 from index.errors import OutputError
 from index.plain_text import one_line
-from index.show.render import WRITERS, without_what_does_not_fit, write_table
+from index.queries.fields import FORMAT_VERSION
+from index.show.render import WRITERS, to_json, without_what_does_not_fit, write_table
 from index.table import Table
 
 
-def print_table(
+def print_listing(
     table: Table,
-    style: str,
+    listing: Listing,
     *,
+    record: str,
     columns: Sequence[str] | None = None,
-    fields: Sequence[str] = (),
+    total: int | None = None,
 ) -> None:
-    """Print a table in one of the formats.
+    """Print the first rows of a table as it is asked for.
 
-    Programs get every column. People see all too, or, of those named in `columns`, the ones of
-    which anything is known and that the terminal has room for. Whoever names `fields` gets those.
+    `record` says what a row is; `total` how many there are, where the table has only the first.
+    Whoever names fields gets those; else as `print_table`.
 
     Raises:
         click.UsageError: The table has no such field.
     """
-    if fields:
-        table, columns = _chosen(table, fields), None
+    total = len(table.rows) if total is None else total
+    table = table.first(listing.limit)
+    if listing.fields:
+        table, columns = _chosen(table, listing.fields), None
+    if listing.has_envelope:
+        envelope = {
+            "schema": f"triton-index/{record}",
+            "version": FORMAT_VERSION,
+            "total": total,
+            "limit": listing.limit,
+            "items": list(table.records()),
+        }
+        emit(lambda out: out.write(f"{to_json(envelope)}\n"))
+        return
+    print_table(table, listing.style, columns=columns)
+
+
+def print_table(table: Table, style: str, *, columns: Sequence[str] | None = None) -> None:
+    """Print a table in one of the formats.
+
+    Programs get every column. People see all too, or, of those named in `columns`, the ones of
+    which anything is known and that the terminal has room for.
+    """
     if style not in ("table", "md"):
         emit(lambda out: WRITERS[style](table, out))
         return

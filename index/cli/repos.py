@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 # What a person sees; `location` and the commit are for programs.
 SHOWN = (
@@ -22,18 +22,16 @@ SHOWN = (
 
 
 @click.command()
-@limit_option()
-@format_option
-@fields_option
+@listing_options()
 @click.pass_obj
-def command(settings: Settings, limit: int | None, style: str, fields: tuple[str, ...]) -> None:
+def command(settings: Settings, listing: Listing) -> None:
     """List the indexed sources.
 
     With each, how its last crawl ended and how many live kernels it has. What the index lacks of
     the program's list is said first.
     """
     from crawler.sources import listed_sources, load_sources
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.catalog import list_repos
@@ -43,4 +41,4 @@ def command(settings: Settings, limit: int | None, style: str, fields: tuple[str
     with open_index(index_to_read(settings.db, note)) as con:
         if lacking := list_lacking(con, listed):
             note(lacking_sentence(lacking, len(listed)))
-        print_table(list_repos(con).first(limit), style, columns=SHOWN, fields=fields)
+        print_listing(list_repos(con), listing, record="repo", columns=SHOWN)

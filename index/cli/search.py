@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.cli.group import Settings
-from index.cli.options import Decorator, fields_option, format_option, limit_option
+from index.cli.options import Decorator, Listing, listing_options
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -76,9 +76,7 @@ def _many(name: str, target: str, text: str, **more: Any) -> Decorator:
     default="relevance",
     show_default=True,
 )
-@limit_option(default=20)
-@format_option
-@fields_option
+@listing_options(20)
 @click.pass_obj
 def command(
     settings: Settings,
@@ -86,9 +84,7 @@ def command(
     words: tuple[str, ...],
     sort: str,
     kind: str | None,
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
+    listing: Listing,
     copies: bool,
     **filters: Any,
 ) -> int:
@@ -100,7 +96,7 @@ def command(
     kernel does not pass. A terminal gets short ids, which show takes, with ops, licence, range of
     Triton releases and whether verified (ok). Exits with 1 if nothing is found.
     """
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.filter_values import read_filters
@@ -114,19 +110,17 @@ def command(
             " ".join(words),
             filters=chosen,
             sort=Sort(sort),
-            limit=limit,
+            # Who is told how many there are has them all looked for.
+            limit=None if listing.has_envelope else listing.limit,
             copies=copies,
             kind=Kind(kind) if kind else None,
         )
-        table, shown = _table(
-            con,
-            found.ids,
-            "jsonl" if fields else style,
-            is_of_operations=kind == Kind.OPERATION,
-        )
-        has_stars = sort != Sort.STARS or kind == Kind.OPERATION or _has_stars(con, found.ids)
-    if found.ids or style != "table":
-        print_table(table, style, columns=shown, fields=fields)
+        ids = found.ids[: listing.limit]
+        table, shown = _table(con, ids, listing, is_of_operations=kind == Kind.OPERATION)
+        has_stars = sort != Sort.STARS or kind == Kind.OPERATION or _has_stars(con, ids)
+    if ids or not listing.is_table:
+        record = "operation" if kind == Kind.OPERATION else "kernel"
+        print_listing(table, listing, record=record, columns=shown, total=len(found.ids))
     if found.ids and not has_stars:
         note(
             "no stars are known of these, so they come by relevance; a crawl of GitHub counts them"
@@ -136,7 +130,7 @@ def command(
 
 
 def _table(
-    con: DuckDBPyConnection, ids: Sequence[str], style: str, *, is_of_operations: bool
+    con: DuckDBPyConnection, ids: Sequence[str], listing: Listing, *, is_of_operations: bool
 ) -> tuple[Table, tuple[str, ...]]:
     """Return what was found, and the columns of it that people see."""
     from index.cli.output import output_width
@@ -145,14 +139,13 @@ def _table(
     from index.queries.short_ids import short_ids
     from index.show.search_table import FIT_COLUMNS, room_for_id, search_table
 
-    is_for_people = style in ("table", "md")
     if is_of_operations:
-        shown = SHOWN_OPERATION if is_for_people else OPERATION_COLUMNS
+        shown = SHOWN_OPERATION if listing.is_for_people else OPERATION_COLUMNS
         return fetch_operations(con, ids, shown), shown
-    people = (*SHOWN, "permalink") if style == "md" else SHOWN
-    shown = people if is_for_people else KERNEL_COLUMNS
+    people = SHOWN if listing.is_table else (*SHOWN, "permalink")
+    shown = people if listing.is_for_people else KERNEL_COLUMNS
     table = fetch_kernels(con, ids, shown)
-    width = output_width() if style == "table" else None
+    width = output_width() if listing.is_table and listing.is_for_people else None
     if width is None:
         return table, shown
     names = short_ids(con, ids, room_for_id(width))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from index.cli.group import Settings
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 # What a person sees of each copy.
 SHOWN = ("id", "relation", "similarity", "license", "stars")
@@ -18,18 +18,14 @@ SHOWN_OF_CODE = ("function", *SHOWN)
 @click.argument("id", required=False)
 @click.option("--code", metavar="FILE", help="Of the jit functions in this file; - for stdin.")
 @click.option("--why", is_flag=True, help="Show why the original is said to be one, too.")
-@limit_option(default=20)
-@format_option
-@fields_option
+@listing_options(20)
 @click.pass_obj
 def command(
     settings: Settings,
     id: str | None,
     code: str | None,
     why: bool,
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
+    listing: Listing,
 ) -> int:
     """List the copies of one kernel, the likely original first.
 
@@ -42,15 +38,13 @@ def command(
     if (id is None) == (code is None):
         raise click.UsageError("give either an ID or --code FILE")
     if code is not None:
-        return _of_code(settings, code, limit, style, fields)
-    return _of_kernel(settings, id or "", why, limit, style, fields)
+        return _of_code(settings, code, listing)
+    return _of_kernel(settings, id or "", why, listing)
 
 
-def _of_code(
-    settings: Settings, code: str, limit: int | None, style: str, fields: tuple[str, ...]
-) -> int:
+def _of_code(settings: Settings, code: str, listing: Listing) -> int:
     from index.checking import STDIN, read_inputs
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.same_code import find_same_code
@@ -59,24 +53,17 @@ def _of_code(
         raise click.UsageError(f"{code}: no such file")
     files = read_inputs([code]).files
     with open_index(index_to_read(settings.db, note)) as con:
-        same = find_same_code(con, files, limit)
-    if same.rows or style != "table":
-        columns = (*SHOWN_OF_CODE, *(["permalink"] if style == "md" else []))
-        print_table(same, style, columns=columns, fields=fields)
+        same = find_same_code(con, files)
+    if same.rows or not listing.is_table:
+        columns = (*SHOWN_OF_CODE, *(["permalink"] if listing.style == "md" else []))
+        print_listing(same, listing, record="same_code", columns=columns)
     if not same.rows:
         note(f"{code}: no indexed kernel is a copy of what it holds")
     return 0 if same.rows else 1
 
 
-def _of_kernel(
-    settings: Settings,
-    id: str,
-    why: bool,
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
-) -> int:
-    from index.cli.output import note, print_table
+def _of_kernel(settings: Settings, id: str, why: bool, listing: Listing) -> int:
+    from index.cli.output import note, print_listing
     from index.cli.show import no_kernel, note_copies
     from index.database import open_index
     from index.files.location import index_to_read
@@ -87,11 +74,15 @@ def _of_kernel(
         found = find_kernel(con, id)
         if found.id is None:
             return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
-        copies = similar_kernels(con, found.id, limit)
+        copies = similar_kernels(con, found.id)
     note_copies(id, found)
-    if copies.rows or style != "table":
-        columns = (*SHOWN, *(["why"] if why else []), *(["permalink"] if style == "md" else []))
-        print_table(copies, style, columns=columns, fields=fields)
+    if copies.rows or not listing.is_table:
+        columns = (
+            *SHOWN,
+            *(["why"] if why else []),
+            *(["permalink"] if listing.style == "md" else []),
+        )
+        print_listing(copies, listing, record="copy", columns=columns)
     if not copies.rows:
         note(f"{found.id}: no other kernel in the index is a copy of it")
     return 0 if copies.rows else 1

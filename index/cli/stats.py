@@ -5,23 +5,22 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 
 @click.command()
-@limit_option()
-@format_option
+@listing_options()
 @click.pass_obj
-def command(settings: Settings, limit: int | None, style: str) -> None:
+def command(settings: Settings, listing: Listing) -> None:
     """Count what is indexed.
 
     Totals, then live kernels by dialect, form, role and licence, then those whose compiles
     contradict the range of releases that was inferred.
     """
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.catalog import list_stats
 
     with open_index(index_to_read(settings.db, note)) as con:
-        print_table(list_stats(con).first(limit), style)
+        print_listing(list_stats(con), listing, record="count")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FORMAT_VERSION = 1
+"""Of all records; raised when a field goes or means another thing, not when one is added."""
+
 KERNEL_FIELDS = {
     "id": "`owner/name:path::qualname`",
     "repo": "the repository, or `pypi:dist`",

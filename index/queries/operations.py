@@ -27,6 +27,11 @@ def fetch_operations(
     return Table(columns=tuple(columns), rows=tuple(row[1:] for row in rows))
 
 
+def no_operations(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """Return the relation of operations without a row: the columns and their types."""
+    return con.sql(f"SELECT * FROM ({_RECORDS}) LIMIT 0")
+
+
 def find_operations(con: duckdb.DuckDBPyConnection, wanted: str) -> tuple[str, ...]:
     """Return the operations that an id, the end of one, or a name may mean."""
     for condition in (

@@ -51,3 +51,25 @@ def test_every_listing_refuses_a_field_that_it_has_not_and_names_those_it_has(
     said = capsys.readouterr()
     assert said.out == ""
     assert "no field 'colour'; there are " in said.err
+
+
+@pytest.mark.parametrize("words", LISTING, ids=" ".join)
+def test_every_listing_says_in_an_envelope_what_it_is_and_how_much_there_is(
+    library: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    asked = ["--db", str(library), *words, "--limit", "1", "--format", "json", "--envelope"]
+    main(asked)
+    told = json.loads(capsys.readouterr().out)
+    assert list(told) == ["schema", "version", "total", "limit", "items"]
+    assert told["schema"].startswith("triton-index/")
+    assert len(told["items"]) == min(told["total"], told["limit"])
+
+
+def test_an_envelope_tells_of_more_than_it_holds(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["search", "add", "--limit", "1", "--format"]
+    assert main(["--db", str(library), *asked, "json", "--envelope"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["total"], len(told["items"])) == (2, 1)
+    assert main(["--db", str(library), *asked, "csv", "--envelope"]) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from index.cli.group import Settings
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 
 # What a person sees of each wish.
 SHOWN = ("number", "priority", "status", "votes", "answer", "ops", "title")
@@ -22,17 +22,13 @@ _NOTHING = "no wishes yet; `triton-index wish sync OWNER/NAME` fetches them from
     help="Has this status.",
 )
 @click.option("--op", "ops", multiple=True, help="Is for this op.")
-@limit_option()
-@format_option
-@fields_option
+@listing_options()
 @click.pass_obj
 def command(
     settings: Settings,
     statuses: tuple[str, ...],
     ops: tuple[str, ...],
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
+    listing: Listing,
 ) -> None:
     """List the wishes, the most wanted first.
 
@@ -41,7 +37,7 @@ def command(
     tells what the index has: the kernel exists, exists partly, or is missing. As md it is a board
     for a page.
     """
-    from index.cli.output import note, print_table
+    from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
     from index.queries.wishes import BOARD, RECORD, list_wishes, load_wishes
@@ -56,7 +52,7 @@ def command(
     if not chosen:
         asked = [*(f"status {status}" for status in statuses), *(f"op {op}" for op in ops)]
         note(f"none of {len(wishes)} wishes has {' or '.join(asked)}" if wishes else _NOTHING)
-        if style == "table":
+        if listing.is_table:
             return
-    shown = RECORD if fields else {"table": SHOWN, "md": BOARD}.get(style, RECORD)
-    print_table(list_wishes(chosen[:limit], shown), style, columns=shown, fields=fields)
+    shown = RECORD if listing.fields else {"table": SHOWN, "md": BOARD}.get(listing.style, RECORD)
+    print_listing(list_wishes(chosen, shown), listing, record="wish", columns=shown)
