@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import msgspec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PLAIN = {
+_PLAIN: dict[str, Schema] = {
     "VARCHAR": {"type": "string"},
     "BOOLEAN": {"type": "boolean"},
     "INTEGER": {"type": "integer"},
@@ -82,8 +82,8 @@ def _of_columns(relation: duckdb.DuckDBPyRelation) -> dict[str, Schema]:
 def _of_type(type: DuckDBPyType) -> Schema:
     if str(type) in _PLAIN:
         return dict(_PLAIN[str(type)])
+    children = dict(cast("Sequence[tuple[str, DuckDBPyType]]", type.children))
     if type.id == "list":
-        (_, element), *_ = type.children
-        return {"type": "array", "items": _of_type(element)}
-    fields = {name: _or_null(name, _of_type(child)) for name, child in type.children}
+        return {"type": "array", "items": _of_type(children["child"])}
+    fields = {name: _or_null(name, _of_type(child)) for name, child in children.items()}
     return {"type": "object", "properties": fields, "required": list(fields)}
