@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from crawler.check.rules import hazards_of
+from crawler.check.rules.code import kernel_codes
 from crawler.enrich.api_table import load_table
 from crawler.enrich.dtypes import dtypes_of
 from crawler.enrich.features import features_of
@@ -37,6 +39,8 @@ class Enrichment:
     ops: tuple[str, ...]
     tags: tuple[str, ...]
     hardware: tuple[str, ...]
+    hazards: tuple[str, ...]
+    """Ids of rules of a check, sorted."""
     triton_min: str | None
     triton_max: str | None
     triton_declared: str | None
@@ -90,8 +94,14 @@ def enrich_kernels(
     by_name: dict[str, list[KernelRecord]] = {}
     for kernel in kernels:
         by_name.setdefault(f"{kernel.path}::{kernel.qualname}", []).append(kernel)
-    pairs = pair_kernels(kernels)
-    for kernel, span, pair in zip(kernels, version_ranges(kernels), pairs, strict=True):
+    each = zip(
+        kernels,
+        version_ranges(kernels),
+        pair_kernels(kernels),
+        kernel_codes(kernels),
+        strict=True,
+    )
+    for kernel, span, pair, code in each:
         called = _called(kernel, by_name)
         evidence = ops_of(kernel)
         head = heads.get(kernel.path, b"")
@@ -106,6 +116,7 @@ def enrich_kernels(
             ops=ops,
             tags=tags_of(ops),
             hardware=tuple(claim.hardware for claim in hardware),
+            hazards=hazards_of(code),
             triton_min=span.min,
             triton_max=span.max,
             triton_declared=requirement.text if requirement is not None else None,

@@ -59,6 +59,8 @@ KERNEL_FIELDS = {
     "removed_at": "when it was found gone, else null",
     "verified": "null, or the result of verification with GPU and versions",
     "compiled": "list of `{triton, target, outcome}`: what compiling it without a GPU gave",
+    "hazards": "rules of `check` that find something in its code (`int32-offset` …); empty where "
+    "its code is not stored",
     "standing": "0 to 1: what tells a kernel that others trust from an exercise; `show` has "
     "the reasons",
 }

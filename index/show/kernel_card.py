@@ -88,6 +88,7 @@ _PLAIN_FACTS = {
     "copies": "n_copies",
     "origin": "origin",
     "verified": "verified",
+    "hazards": "hazards",
     "standing": "standing",
     "heuristics": "heuristics",
     "decorators": "decorators",

@@ -23,7 +23,7 @@ from index.tables.staging import RECORD_FIELDS, Staging, clean_text
 _ENRICHED = tuple(f.name for f in fields(Enrichment) if f.name not in ("id", "reasons"))
 _TYPES = {
     "id": "VARCHAR",
-    **dict.fromkeys(("features", "dtypes", "ops", "tags", "hardware"), "VARCHAR[]"),
+    **dict.fromkeys(("features", "dtypes", "ops", "tags", "hardware", "hazards"), "VARCHAR[]"),
     **dict.fromkeys(("triton_min", "triton_max", "triton_declared", "license"), "VARCHAR"),
     **dict.fromkeys(("is_test", "is_generated"), "BOOLEAN"),
     **dict.fromkeys(("backward", "forward"), "VARCHAR"),

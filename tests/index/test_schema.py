@@ -23,7 +23,7 @@ PROMISED = """
     summary docstring params autotune heuristics decorators tl_calls features dtypes ops tags
     hardware triton_min triton_max triton_declared license authors stars is_test is_generated
     launchers operations usage backward forward clone_group n_copies origin first_seen last_seen
-    removed_at verified compiled standing
+    removed_at verified compiled hazards standing
 """.split()  # fmt: skip
 
 TABLES = {
@@ -82,7 +82,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
     assert view == PROMISED == list(KERNEL_COLUMNS)
     # The stars are the repository's; what only the scanner needs stands behind, and what came
     # later to the table.
-    later = ("stars", "hardware", "compiled", "operations", "standing")
+    later = ("stars", "hardware", "compiled", "operations", "standing", "hazards")
     assert table == [c for c in PROMISED if c not in later] + [
         "reasons",
         "calls",
@@ -94,6 +94,7 @@ def test_view_table_json_and_record_have_one_order(blank: Path) -> None:
         "compiled",
         "operations",
         "standing",
+        "hazards",
     ]
     assert [c for c in table if c in RECORD_FIELDS] == list(RECORD_FIELDS)
 

@@ -11,6 +11,7 @@ from crawler.check.rules.values import Values, argument, called, is_plain
 
 _REDUCTIONS = frozenset({"sum", "max", "min"})
 _ELEMENTWISE = frozenset({"abs", "exp", "exp2", "log", "log2", "sqrt"})
+_MAX_DEPTH = 24
 _SHAPING = frozenset({"expand_dims", "reshape", "view", "broadcast_to", "trans", "join", "load"})
 
 
@@ -23,7 +24,7 @@ def _find(code: KernelCode) -> Iterator[Hazard]:
         name = called(node)
         if name not in _REDUCTIONS or not isinstance(node, ast.Call) or not node.args:
             continue
-        load = _open_load(node.args[0], values)
+        load = _open_load(node.args[0], values, 0)
         if load is not None and id(load) not in told:
             told.add(id(load))
             yield hazard_at(
@@ -34,16 +35,18 @@ def _find(code: KernelCode) -> Iterator[Hazard]:
             )
 
 
-def _open_load(node: ast.expr, values: Values) -> ast.Call | None:
+def _open_load(node: ast.expr, values: Values, depth: int) -> ast.Call | None:
     """Return the load that an expression is made of, element by element, and of nothing else."""
+    if depth > _MAX_DEPTH:
+        return None
     node = values.of(node)
     match node:
         case ast.Call(func=ast.Attribute(attr="to", value=inner)) if called(node) is None:
-            return _open_load(inner, values)
+            return _open_load(inner, values, depth + 1)
         case ast.Call(args=[inner]) if called(node) in _ELEMENTWISE:
-            return _open_load(inner, values)
+            return _open_load(inner, values, depth + 1)
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
-            first, second = _open_load(left, values), _open_load(right, values)
+            first, second = (_open_load(each, values, depth + 1) for each in (left, right))
             return first if first is second else None
         case ast.Call() if called(node) == "load" and is_plain(node):
             mask, other = argument(node, 1, "mask"), argument(node, 2, "other")

@@ -122,3 +122,19 @@ def test_show_tells_why(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "rms_norm: its name says" in shown
     assert "make_tensor_descriptor came with 3.4.0" in shown
+
+
+def test_hazards_are_those_that_a_check_of_the_code_finds(db: Path) -> None:
+    head = "@triton.jit\ndef k(x_ptr, y_ptr, n, B: tl.constexpr):\n"
+    add = "    a = tl.zeros((B,), dtype=tl.float32)\n    tl.atomic_add(y_ptr + tl.arange(0, B), a)"
+    known = "  # triton-index: ignore[nondeterministic]\n"
+    save(
+        db,
+        crawled(
+            kernel("adds", source=f"{head}{add}\n"),
+            kernel("knows", source=f"{head}{add}{known}"),
+            kernel("stores", source=f"{head}    tl.store(y_ptr, 1)\n"),
+        ),
+    )
+    found = rows(db, "SELECT name, hazards FROM kernels ORDER BY name")
+    assert found == [("adds", ["nondeterministic"]), ("knows", []), ("stores", [])]

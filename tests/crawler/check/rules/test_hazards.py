@@ -13,7 +13,30 @@ HEAD = "import triton\nimport triton.language as tl\n\n@triton.jit\n"
 HEAD += "def k(x_ptr, y_ptr, n, x_stride, s: tl.constexpr, B: tl.constexpr):\n"
 RANGE = "i = tl.arange(0, B)\n"
 
+BLOCK = "i = tl.program_id(0) * B + tl.arange(0, B)\n"
+LOOP = "for j in range(n):\n"
+
 FLAGGED = {
+    "unmasked-edge": [
+        (BLOCK + "x = tl.load(x_ptr + i, mask=i < n)\ntl.store(y_ptr + i, x)", 3),
+        (BLOCK + "x = tl.load(x_ptr + i * x_stride)\ntl.store(y_ptr + i, x, mask=i < n)", 2),
+        (
+            BLOCK
+            + "m = (i[:, None] < n) & (s > 0)\np = x_ptr + i[:, None]\nx = tl.load(p, mask=m)\n"
+            + LOOP
+            + "  tl.store(y_ptr + i, 1.0)",
+            6,
+        ),
+    ],
+    "implicit-type": [
+        ("a = tl.zeros((B,), dtype=tl.float16)\n" + LOOP + "  a += tl.load(x_ptr + j)", 1),
+        ("a = tl.zeros((B, B), tl.bfloat16)\n" + LOOP + "  a = tl.dot(s, s, a)", 1),
+        (
+            LOOP
+            + "  a = tl.full((B,), 0.0, dtype=tl.float16)\n  for k in range(B):\n    a = a + k",
+            2,
+        ),
+    ],
     "masked-other": [
         (RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ntl.store(y_ptr, tl.sum(x))", 2),
         (RANGE + "m = i < n\nx = tl.load(x_ptr + i, m).to(tl.float32)\ny = tl.max(x, axis=0)", 3),
@@ -30,6 +53,26 @@ FLAGGED = {
     ],
 }
 LET_BE = {
+    "unmasked-edge": [
+        BLOCK + "tl.store(y_ptr + i, tl.load(x_ptr + i))",
+        BLOCK + "x = tl.load(x_ptr + i, mask=i < n)\nif s:\n  tl.store(y_ptr + i, x)",
+        BLOCK + "x = tl.load(x_ptr + i % n)\ntl.store(y_ptr + i, x, mask=i < n)",
+        BLOCK + "x = tl.load(x_ptr + tl.minimum(i, n - 1))\ntl.store(y_ptr + i, x, mask=i < n)",
+        BLOCK + "j = tl.load(x_ptr + i, mask=i < n)\nx = tl.load(y_ptr + j)",
+        BLOCK + "rounded = n + B\nx = tl.load(x_ptr + i, mask=i < n)\n"
+        "tl.store(y_ptr + rounded + i, x)",
+        BLOCK + "j = tl.arange(0, B)\nx = tl.load(x_ptr + j)\ntl.store(y_ptr + i, x, mask=i < n)",
+    ],
+    "implicit-type": [
+        "a = tl.zeros((B,), dtype=tl.float32)\n" + LOOP + "  a += tl.load(x_ptr + j)",
+        LOOP + "  a = tl.zeros((B,), dtype=tl.float16)\n  a += tl.load(x_ptr + j)",
+        LOOP
+        + "  a = tl.zeros((B,), dtype=tl.float16)\n  a += 1.0\n"
+        + LOOP
+        + "  a = tl.zeros((B,), dtype=tl.float16)\n  a += 2.0",
+        "a = tl.zeros((B,), dtype=tl.float16)\na += tl.load(x_ptr)",
+        "a = tl.zeros((B,), dtype=tl.float16)\nif s:\n  a = x_ptr\n" + LOOP + "  a += 1",
+    ],
     "masked-other": [
         RANGE + "x = tl.load(x_ptr + i, mask=i < n, other=0.0)\ny = tl.sum(x)",
         RANGE + "x = tl.load(x_ptr + i, mask=i < n)\ny = tl.sum(tl.where(i < n, x, 0.0))",
