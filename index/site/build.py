@@ -13,15 +13,27 @@ import duckdb
 from index.errors import StoreError
 from index.queries.export import draft_of, export_kernels
 from index.queries.fields import KERNEL_FIELDS, OPERATION_FIELDS, WISH_FIELDS
+from index.site.badges import range_badges
 from index.site.folder import MARK, SiteFolder
 from index.site.kernel_cards import card_shards
 from index.site.kernel_list import kernel_list
+from index.site.kernels import Kernels, read_kernels
+from index.site.needed import write_needed
+from index.site.news import write_news
+from index.site.op_pages import write_ops
+from index.site.outlines import write_outlines
 from index.site.pages import Page, assets, render
 from index.site.postings import posting_shards
+from index.site.releases import write_releases
+from index.site.repo_pages import write_repos
 from index.site.scripts import data_script
+from index.site.verified import write_verified
 from index.site.words import joined_words, written_words
+from index.tables.verifications import HOME
 
 PARQUET = "data/kernels.parquet"
+# Where the project's own page is, for badges that are shown elsewhere.
+PUBLIC = "https://gpu-mode.github.io/triton-index/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +60,11 @@ def build_site(
     tell("search")
     kernels = write_search(con, folder)
     tell("kernels")
-    _write_kernels(con, folder, kernels)
+    known = read_kernels(con)
+    _write_kernels(con, folder, kernels, known)
     tell("pages")
     write_front(con, folder)
+    _write_pages(con, folder, known, base_url)
     folder.write(MARK, json.dumps({"made_by": "triton-index"}))
     return Built(kernels=kernels["n"], pages=len(folder.pages))
 
@@ -78,13 +92,13 @@ def write_search(con: duckdb.DuckDBPyConnection, folder: SiteFolder) -> dict[str
     folder.write("data/list.js", data_script("list", listed | {"shards": shards}))
     folder.write("data/words.js", data_script("words", written_words(con)))
     folder.write("data/joined-words.js", data_script("joined-words", joined_words(con)))
-    return {"n": len(listed["columns"].get("tail", ())), "releases": listed["releases"]}
+    return {"n": len(listed["columns"]["tail"]), "releases": listed["releases"]}
 
 
 def _write_kernels(
-    con: duckdb.DuckDBPyConnection, folder: SiteFolder, known: dict[str, Any]
+    con: duckdb.DuckDBPyConnection, folder: SiteFolder, known: dict[str, Any], kernels: Kernels
 ) -> None:
-    shards = card_shards(con)
+    shards = card_shards(con, kernels.standing)
     for n, cards in enumerate(shards):
         folder.write(f"data/kernels/{n}.js", data_script(f"kernels/{n}", cards))
     about = {"shards": len(shards), "releases": known["releases"]}
@@ -92,6 +106,19 @@ def _write_kernels(
     (folder.path / "data").mkdir(exist_ok=True)
     export_kernels(con, folder.path / PARQUET, facts_only=True)
     folder.write("data/schema.json", json.dumps(_schema(con), indent=1))
+
+
+def _write_pages(
+    con: duckdb.DuckDBPyConnection, folder: SiteFolder, kernels: Kernels, base_url: str | None
+) -> None:
+    write_ops(folder, kernels, write_needed(con, folder, kernels), {})
+    write_repos(con, folder, kernels, base_url or PUBLIC)
+    for address, badge in range_badges(kernels.all).items():
+        folder.write(address, badge)
+    write_verified(con, folder, kernels, HOME)
+    write_releases(con, folder, kernels)
+    write_news(con, folder, kernels, base_url)
+    write_outlines(folder, kernels, base_url)
 
 
 def _schema(con: duckdb.DuckDBPyConnection) -> dict[str, object]:

@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 
 from crawler.enrich.license_class import license_class
+from crawler.enrich.standing import Reason
 from index.plain_text import one_line
 from index.queries.kernels import KERNEL_COLUMNS, plain_row
-from index.tables.standing import fetch_all_standing
 
 KERNELS_A_SHARD = 32
 # What others wrote at length stays where they wrote it.
@@ -22,7 +22,9 @@ _MOST_OPERATIONS = 4
 Card = dict[str, Any]
 
 
-def card_shards(con: duckdb.DuckDBPyConnection) -> list[dict[str, Card]]:
+def card_shards(
+    con: duckdb.DuckDBPyConnection, standing: Mapping[str, tuple[Reason, ...]]
+) -> list[dict[str, Card]]:
     """Return the kernels by shard and id, each with the fields of its record that are known.
 
     Besides these: `why` (reasons of what was inferred), `trust` (what speaks for or against it),
@@ -33,7 +35,7 @@ def card_shards(con: duckdb.DuckDBPyConnection) -> list[dict[str, Card]]:
         f"SELECT {', '.join(KERNEL_COLUMNS)} FROM kernels ORDER BY id"  # noqa: S608 (ours)
     ).fetchall()
     shards: list[dict[str, Card]] = [{} for _ in range(-(-len(rows) // KERNELS_A_SHARD) or 1)]
-    more = _More(con)
+    more = _More(con, standing)
     for row in rows:
         record: Card = dict(zip(KERNEL_COLUMNS, plain_row(KERNEL_COLUMNS, row), strict=True))
         shards[shard_of(record["id"], len(shards))][record["id"]] = more.card(record)
@@ -51,9 +53,11 @@ def shard_of(id: str, n_shards: int) -> int:
 class _More:
     """Knows what stands in other tables of a kernel."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, standing: Mapping[str, tuple[Reason, ...]]
+    ) -> None:
         self._why = dict(con.execute("SELECT id, reasons FROM kernel_rows").fetchall())
-        self._standing = fetch_all_standing(con)
+        self._standing = standing
         self._groups: dict[str, list[tuple[Any, ...]]] = {}
         for group, *copy in con.execute(_COPIES).fetchall():
             self._groups.setdefault(group, []).append(tuple(copy))

@@ -16,6 +16,7 @@ from index.queries.search import BACKWARD
 _T = TypeVar("_T", bound=Hashable)
 
 ROLES = ("kernel", "device_function", "pointwise", "unknown")
+_OWN_COLUMNS = ("file tail role standing flags copies seen triton_min triton_max").split()
 # Bits of the column `flags`.
 IS_TEST, IS_GENERATED, IS_VERIFIED, HAS_BACKWARD, IS_ORIGIN, HAS_ORIGIN, SAYS_BACKWARD = (
     1 << bit for bit in range(7)
@@ -79,7 +80,10 @@ class _Columns:
             name: Values([None]) for name in ("license", "dialect", "clone_group", "part")
         }
         self._seen: Values[Any] = Values()
-        self._columns: dict[str, list[Any]] = {}
+        # All of them, for an index without kernels too.
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in (*_OWN_COLUMNS, *self._lists, *self._shared)
+        }
 
     def add(self, kernel: dict[str, Any]) -> None:
         """Take up the next kernel."""
@@ -102,15 +106,15 @@ class _Columns:
             put(name, shared.number(kernel[name]))
 
     def _put(self, column: str, value: object) -> None:
-        self._columns.setdefault(column, []).append(value)
+        self._columns[column].append(value)
 
     def data(self) -> dict[str, object]:
         """Return the columns, and the values that they refer to."""
         columns = dict(self._columns)
-        columns["file"] = _steps(columns.get("file", ()))
+        columns["file"] = _steps(columns["file"])
         order = sorted(self._seen.all)
         places = [order.index(moment) for moment in self._seen.all]
-        columns["seen"] = [places[n] for n in columns.get("seen", ())]
+        columns["seen"] = [places[n] for n in columns["seen"]]
         licenses = self._shared["license"].all
         return {
             "columns": columns,

@@ -20,6 +20,10 @@ POLICY = (
 NAVIGATION = (
     ("op/index.html", "Operators"),
     ("repo/index.html", "Repositories"),
+    ("releases.html", "Releases"),
+    ("verified.html", "Verified"),
+    ("needed.html", "Needed"),
+    ("new.html", "What is new"),
 )
 
 _UNSAFE = "".join(chr(n) for n in range(32)) + '<>:"|?*\\'

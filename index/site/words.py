@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from os.path import commonprefix
 
 import duckdb
 
@@ -37,14 +38,20 @@ def joined_words(con: duckdb.DuckDBPyConnection) -> dict[str, object]:
 def spelled_as(word: str, wanted: str) -> str:
     """Return how the term of a word follows from it, in as few characters as can be.
 
-    Nothing: it is the word's own stem. Digits: the lengths of its parts (base 36), each compared by
-    its own stem. Else the term itself after an equals sign.
+    Nothing: it is the word. A digit (base 36) and letters: so many letters of it are cut and these
+    put in their place. A point and digits: the lengths of its parts, each compared by its own term.
+    Else the term itself after an equals sign.
     """
-    if wanted == term(word):
+    if wanted == word:
         return ""
-    sizes = _sizes(word, wanted.split(JOINT))
-    if sizes is not None and max(sizes) < 36:
-        return "".join(_DIGITS[size] for size in sizes)
+    parts = wanted.split(JOINT)
+    if len(parts) == 1:
+        kept = len(commonprefix([word, wanted]))
+        cut = len(word) - kept
+        return f"{_DIGITS[cut]}{wanted[kept:]}" if cut < len(_DIGITS) else f"={wanted}"
+    sizes = _sizes(word, parts)
+    if sizes is not None and max(sizes) < len(_DIGITS):
+        return "." + "".join(_DIGITS[size] for size in sizes)
     return f"={wanted}"
 
 

@@ -21,6 +21,7 @@ WRITES = re.compile(r"\w+: write\b")
 MAY_WRITE = {
     ("crawl.yml", "publish"): {"contents", "issues"},
     ("crawl.yml", "heartbeat"): {"actions"},
+    ("pages.yml", "deploy"): {"id-token", "pages"},
     ("release.yml", "publish"): {"id-token"},
     ("wishes.yml", "wishes"): {"issues"},
 }

@@ -95,10 +95,10 @@ def test_the_crawl_workflow_crawls_on_and_publishes(jobs: Jobs) -> None:
 
 
 def test_the_heartbeat_keeps_every_schedule_on(jobs: Jobs) -> None:
-    for workflow in ("crawl.yml", "wishes.yml", "gpu.yml", "compile.yml"):
+    for workflow in ("crawl.yml", "wishes.yml", "gpu.yml", "compile.yml", "pages.yml"):
         jobs.own.workflows[workflow] = []
     assert_went_well(run_job(jobs, "crawl.yml", "heartbeat"))
-    assert jobs.own.enabled == ["crawl.yml", "wishes.yml", "gpu.yml", "compile.yml"]
+    assert jobs.own.enabled == ["crawl.yml", "wishes.yml", "gpu.yml", "compile.yml", "pages.yml"]
 
 
 def test_a_hostile_wish_goes_through_the_workflow_and_nothing_is_executed(

@@ -11,6 +11,7 @@
   const CLASSES = ["permissive", "weak-copyleft", "copyleft", "any-open"];
   const NAMES = { role: { device_function: "device function" } };
 
+  const grouped = new Intl.NumberFormat("en");
   const find = (selector) => document.querySelector(selector);
   const box = find("#q"), results = find("[data-results]"), number = find("[data-count]"),
     what = find("[data-what]"), said = find("[data-said]"), more = find("[data-more]"),
@@ -132,7 +133,7 @@
     facts.append(element("span", license ? "" : "mild", license || "licence unknown"));
     const from = columns.triton_min[k], to = columns.triton_max[k];
     if (from >= 0) facts.append(element("span", "", `Triton ${range(from, to)}`));
-    if (repo[1]) facts.append(element("span", "", `★ ${repo[1].toLocaleString("en")}`));
+    if (repo[1]) facts.append(element("span", "", `★ ${grouped.format(repo[1])}`));
     if (columns.copies[k]) {
       const n = columns.copies[k];
       facts.append(element("span", "", `${n} ${n === 1 ? "copy" : "copies"}`));
@@ -249,7 +250,7 @@
     const shownAs = facet === "triton" ? value.replace(/\.0$/, "")
       : (NAMES[facet] || {})[value] || value;
     const made = element("button", "value", element("span", "label", shownAs),
-      element("span", "n", n.toLocaleString("en")));
+      element("span", "n", grouped.format(n)));
     made.type = "button";
     made.dataset.facet = facet;
     made.dataset.value = value;

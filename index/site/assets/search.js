@@ -26,7 +26,7 @@ TI.search = (function () {
     list.shards = shards;
     loadShard = fetchShard;
     const columns = data.columns;
-    count = columns.tail ? columns.tail.length : 0;
+    count = columns.tail.length;
     documents = count + data.operations.kernels.length;
     for (const name of Object.keys(columns)) {
       if (name !== "tail") columns[name] = Int32Array.from(columns[name]);
@@ -52,25 +52,35 @@ TI.search = (function () {
 
   // ---- What a kernel may be filtered by -------------------------------------------------------
 
+  // Made when they are first asked for: a first search needs none.
   function makeFacets() {
     const { columns, lists } = list;
     const ofList = (name) => (k) => lists[name][columns[name][k]];
+    const each = (all) => all.map((value) => [value]);
+    const repos = each(list.repos.map(([name]) => name)), roles = each(list.roles),
+      dialects = each(list.dialects), none = [];
+    const flagged = (flag, values) => (k) => (columns.flags[k] & flag ? values : none);
     const values = {
       op: ofList("ops"),
       tag: ofList("tags"),
-      repo: (k) => [repoOf(k)[0]],
+      repo: (k) => repos[fileOf(k)[0]],
       license: (k) => list.licenses[columns.license[k]],
-      role: (k) => [list.roles[columns.role[k]]],
-      dialect: (k) => [list.dialects[columns.dialect[k]]],
+      role: (k) => roles[columns.role[k]],
+      dialect: (k) => dialects[columns.dialect[k]],
       dtype: ofList("dtypes"),
       feature: ofList("features"),
       hardware: (k) => hardwareOf(lists.backends[columns.backends[k]]),
       triton: (k) => releasesOf(columns.triton_min[k], columns.triton_max[k]),
-      verified: (k) => (columns.flags[k] & IS_VERIFIED ? ["passed"] : []),
-      pass: (k) => (columns.flags[k] & HAS_BACKWARD ? ["has backward"] : []),
+      verified: flagged(IS_VERIFIED, ["passed"]),
+      pass: flagged(HAS_BACKWARD, ["has backward"]),
     };
     const made = {};
-    for (const facet of FACETS) made[facet] = numbered(values[facet]);
+    for (const facet of FACETS) {
+      let known = null;
+      Object.defineProperty(made, facet, {
+        get: () => (known = known || numbered(values[facet])),
+      });
+    }
     return made;
   }
 
@@ -78,7 +88,8 @@ TI.search = (function () {
   function hardwareOf(names) {
     let found = anyBackend.get(names);
     if (!found) {
-      found = names.some((name) => list.hardware.includes(name)) ? names : [...names, "any"];
+      const isBound = names.some((name) => list.hardware.includes(name));
+      found = isBound ? names : [...names, "any"];
       anyBackend.set(names, found);
     }
     return found;
@@ -382,25 +393,22 @@ TI.search = (function () {
     const isOpen = (k, bit, facet) =>
       failed[k] === 0 || (failed[k] === 1 << bit && !ALL_OF.has(facet));
     FACETS.forEach((facet, bit) => {
-      const { starts, all } = facets[facet];
-      const stamp = new Int32Array(facets[facet].values.length);
-      const hidden = new Set();
+      const { starts, all, values } = facets[facet];
+      const seen = new Int32Array(values.length), hidden = new Uint8Array(all.length);
       let turn = 0;
-      for (const groups of folds) {
-        for (const group of groups) {
-          turn++;
-          for (const k of group) {
-            if (!isOpen(k, bit, facet)) continue;
-            for (let at = starts[k]; at < starts[k + 1]; at++) {
-              if (stamp[all[at]] === turn) hidden.add(at); else stamp[all[at]] = turn;
-            }
+      for (const group of folds.flat()) {
+        turn++;
+        for (const k of group) {
+          if (!isOpen(k, bit, facet)) continue;
+          for (let at = starts[k]; at < starts[k + 1]; at++) {
+            if (seen[all[at]] === turn) hidden[at] = 1; else seen[all[at]] = turn;
           }
         }
       }
       const own = counts[facet];
       for (const k of kernels) {
         if (!isOpen(k, bit, facet)) continue;
-        for (let at = starts[k]; at < starts[k + 1]; at++) if (!hidden.has(at)) own[all[at]]++;
+        for (let at = starts[k]; at < starts[k + 1]; at++) if (!hidden[at]) own[all[at]]++;
       }
     });
     return counts;

@@ -16,6 +16,7 @@ TI.words = (function () {
   const stems = new Map();
   let data = null;
   let hasJoined = false;
+  let letters = null;
 
   function load(written) {
     data = written;
@@ -33,21 +34,29 @@ TI.words = (function () {
   function add(part) {
     const words = part.words ? part.words.split(" ") : [];
     const spelled = part.spelled.split(" ");
+    const joined = [];
     words.forEach((word, at) => {
-      known.set(word, [termAs(word, spelled[at]), part.counts.length ? part.counts[at] : 0]);
+      const how = spelled[at], n = part.counts.length ? part.counts[at] : 0;
+      if (how[0] === ".") joined.push([word, how, n]);
+      else known.set(word, [termAs(word, how), n]);
     });
+    for (const [word, how, n] of joined) known.set(word, [termOfParts(word, how), n]);
+    letters = null;
   }
 
   // The term of a word that is spelled as index/site/words.py says.
-  function termAs(word, spelled) {
-    if (!spelled) return term(word);
-    if (spelled[0] === "=") return spelled.slice(1);
+  function termAs(word, how) {
+    if (!how) return word;
+    if (how[0] === "=") return how.slice(1);
+    return word.slice(0, word.length - parseInt(how[0], 36)) + how.slice(1);
+  }
+
+  function termOfParts(word, how) {
     let at = 0;
     const parts = [];
-    for (const digit of spelled) {
-      const size = parseInt(digit, 36);
-      parts.push(term(word.slice(at, at + size)));
-      at += size;
+    for (const digit of how.slice(1)) {
+      const part = word.slice(at, at += parseInt(digit, 36)), found = known.get(part);
+      parts.push(found && !found[0].includes(JOINT) ? found[0] : term(part));
     }
     return parts.join(JOINT);
   }
@@ -199,11 +208,15 @@ TI.words = (function () {
   // The words that are the fewest slips away.
   function alike(word) {
     const most = Math.max(1, Math.floor(word.length / 3));
-    const letters = letterBits(word);
+    const bits = letterBits(word);
     const found = [];
-    for (const [other, [, n]] of known) {
-      if (other.length <= 2 || Math.abs(other.length - word.length) > most) continue;
-      if (bitCount(letters & ~letterBits(other)) > most) continue;
+    letters = letters || lettersOfAll();
+    for (let at = 0; at < letters.words.length; at++) {
+      const size = letters.sizes[at];
+      if (size <= 2 || Math.abs(size - word.length) > most) continue;
+      if (bitCount(bits & ~letters.bits[at]) > most) continue;
+      if (bitCount(letters.bits[at] & ~bits) > most) continue;
+      const other = letters.words[at], n = known.get(other)[1];
       const slips = slipsBetween(other, word);
       if (slips > most) continue;
       const likeness = jaroWinkler(other, word);
@@ -212,6 +225,13 @@ TI.words = (function () {
     const least = Math.min(...found.map((each) => each.slips));
     return found.filter((each) => each.slips === least).sort((a, b) =>
       b.likeness - a.likeness || b.n - a.n || (a.word < b.word ? -1 : 1));
+  }
+
+  // What rules out most words before any is compared letter by letter.
+  function lettersOfAll() {
+    const words = [...known.keys()];
+    return { words, sizes: Uint16Array.from(words, (word) => word.length),
+      bits: Int32Array.from(words, letterBits) };
   }
 
   function letterBits(word) {
@@ -286,6 +306,6 @@ TI.words = (function () {
     return jaro + prefix * 0.1 * (1 - jaro);
   }
 
-  return { load, loadJoined, understand, suggest, term, termAs, split, joinTerms,
+  return { load, loadJoined, understand, suggest, term, split, joinTerms,
     get hasJoined() { return hasJoined; } };
 })();

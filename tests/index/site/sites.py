@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from crawler.models import Role
 from index.database import open_index
 from index.site.build import Built, build_site, drafts
 from index.site.folder import site_folder
-from tests.index.samples import crawled, kernel, save
+from index.store import Store
+from tests.index.samples import crawled, kernel, record, save
+from verified_kernels.records import Record
 
 NORM: dict[str, object] = {"ops": ["rms_norm"], "tags": ["norm"], "license": "MIT",
                            "triton_min": "3.0.0", "dtypes": ["float32"]}  # fmt: skip
@@ -45,6 +48,36 @@ def save_small_world(db: Path) -> None:
     save(db, crawled(*acme), crawled(*gemm))
     matmul = {"ops": ["matmul"], "tags": ["matmul"], "license": "Apache-2.0"}
     state_facts(db, FACTS | {f"matmul_kernel_{c}": matmul for c in letters})
+    with Store.open_for_writing(db) as store:
+        store.save_verifications(timed())
+    make_wish(db, title="Fused RMS norm with a residual", ops=["rms_norm"])
+
+
+def timed() -> list[Record]:
+    """Return checks of a verified kernel with the times of a peer."""
+    sizes = (("4096x1024", 16_781_312), ("16384x4096", 268_435_456))
+    return [
+        record(
+            case=case, bytes=size, flops=size, ms=size / 4e9, peers={"eager": size / 2e9},
+            copy_gb_per_s=4200.0, rel_rms_err=1e-3,
+        )
+        for case, size in sizes
+    ]  # fmt: skip
+
+
+def make_wish(db: Path, **facts: object) -> None:
+    """Put an open wish into an index, as a sync would."""
+    now = datetime(2026, 11, 1)
+    row: dict[str, object] = {
+        "number": 7, "repo": "acme/index", "url": "https://github.com/acme/index/issues/7",
+        "title": "A wish", "ops": [], "passes": [], "dtypes": [], "hardware": [], "features": [],
+        "created_at": now, "updated_at": now, "offers_help": False, "assignees": [], "notes": [],
+        "issue_id": 7, "is_open": True, "labels": [], "n_comments": 0, "reactors": [],
+        "askers": [], "pulls": [], "is_due": False, "votes": 3,
+    } | facts  # fmt: skip
+    with duckdb.connect(db) as con:
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        con.execute(f"INSERT INTO wishes ({names}) VALUES ({marks})", list(row.values()))
 
 
 def state_facts(db: Path, facts: dict[str, dict[str, object]]) -> None:
