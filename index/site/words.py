@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
 import duckdb
 
@@ -46,7 +46,8 @@ def spelled_as(word: str, wanted: str) -> str:
         return ""
     parts = wanted.split(JOINT)
     if len(parts) == 1:
-        kept = len(commonprefix([word, wanted]))
+        pairs = zip(word, wanted, strict=False)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         cut = len(word) - kept
         return f"{_DIGITS[cut]}{wanted[kept:]}" if cut < len(_DIGITS) else f"={wanted}"
     sizes = _sizes(word, parts)
