@@ -208,6 +208,8 @@ class UseKind(StrEnum):
     """One that is annotated as a constexpr and is none."""
     ANNOTATED_POINTER = "annotated_pointer"
     """A pointer parameter with an annotation other than constexpr."""
+    OPEN_PARAMETERS = "open_parameters"
+    """`**meta` that the body reads, as Triton 1 filled it; `name` has the stars."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

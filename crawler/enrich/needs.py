@@ -76,7 +76,7 @@ def _needs(use: ApiUse, around: int) -> Iterator[Need]:
     table = load_table()
     live = live_in(use.guards)
     elsewhere = table.all & ~live
-    if use.kind in _BY_RULE:
+    if use.kind in _BY_RULE or use.kind is UseKind.OPEN_PARAMETERS:
         allowed, reason = _by_rule(use.kind)
         yield Need(allowed | elsewhere, use.name, reason, places=use.places)
         return
@@ -215,6 +215,8 @@ def _by_rule(kind: UseKind) -> tuple[int, str]:
     if kind is UseKind.ANNOTATED_POINTER:
         since = table.since(ANNOTATED_POINTERS_SINCE)
         return since, "an annotated pointer is taken for a constexpr"
+    if kind is UseKind.OPEN_PARAMETERS:
+        return 0, "no release since 2.0 fills open parameters"
     last = _BY_RULE[kind]
     return table.until(last), f"a constant that is no tl.constexpr(...) can be read up to {last}"
 

@@ -81,7 +81,7 @@ class FunctionIncluder:
         if len(self._done) > MAX_FUNCTIONS:
             raise NeedsError(node.name, f"more than {MAX_FUNCTIONS} functions")
         if node.args.kwarg is not None:
-            why = f"open parameters of {node.name}; Triton takes none since 2.0"
+            why = f"open parameters of {node.name}; no release since 2.0 fills them"
             raise NeedsError(f"**{node.args.kwarg.arg}", why)
         file = assembly.file(path)
         resolve = self.scope(path, node)

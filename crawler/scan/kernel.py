@@ -110,6 +110,7 @@ def kernel_facts(
             ),
             *uses_around(node, applied, inner.parent),
             *_annotated_pointers(header.params, flow, node.lineno),
+            *_open_parameters(node),
         ),
         passes=tuple(flow.passes),
         methods=tuple(sorted(body.methods)),
@@ -128,6 +129,17 @@ def _annotated_pointers(params: Iterable[HeaderParam], flow: Flow, line: int) ->
         if param.annotation and param.name in flow.pointers and "constexpr" not in param.annotation:
             kind = UseKind.ANNOTATED_POINTER
             yield Use(UNKNOWN, (param.name,), (), False, (), kind, places=((line, 0),))
+
+
+def _open_parameters(node: ast.FunctionDef) -> Iterator[Use]:
+    """Yield `**meta` where the body reads it."""
+    open_ = node.args.kwarg
+    if open_ is None:
+        return
+    reads = (each for statement in node.body for each in ast.walk(statement))
+    if any(isinstance(each, ast.Name) and each.id == open_.arg for each in reads):
+        kind, place = UseKind.OPEN_PARAMETERS, (open_.lineno, open_.col_offset)
+        yield Use(UNKNOWN, (f"**{open_.arg}",), (), False, (), kind, places=(place,))
 
 
 def _tuning(

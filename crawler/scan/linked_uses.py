@@ -30,7 +30,7 @@ def link_uses(evaluator: Evaluator, path: str, uses: Sequence[Use]) -> LinkedUse
     """Return what the uses of a kernel of the file at `path` mean."""
     linked = LinkedUses()
     for use in uses:
-        if use.kind is UseKind.ANNOTATED_POINTER:
+        if use.kind in (UseKind.ANNOTATED_POINTER, UseKind.OPEN_PARAMETERS):
             linked.needs[_api_use(use, use.path[0], ())] = None
             continue
         value = chain(use.root, use.path)

@@ -222,3 +222,18 @@ def test_a_copy_of_triton_within_a_fork_is_no_callee() -> None:
     kernels = link_snapshot({p: f for p, f in facts.items() if isinstance(f, FileFacts)})
     found = {k.path: r for k, r in zip(kernels, version_ranges(kernels), strict=True)}
     assert ends(found["k.py"]) == ("3.0.0", None)
+
+
+@pytest.mark.parametrize(
+    ("says", "body", "expected"),
+    [
+        ("what the body reads", "tl.store(x_ptr + tl.arange(0, META['B']), 1.0)", NONE),
+        ("what nobody reads", "tl.store(x_ptr, 1.0)", ("2.0.0", None)),
+    ],
+)
+def test_open_parameters_are_filled_by_no_release(
+    says: str, body: str, expected: tuple[str | None, str | None]
+) -> None:
+    found = of(body, params="x_ptr, **META")
+    assert ends(found) == expected
+    assert found.unknown == (("**META",) if expected == NONE else ())

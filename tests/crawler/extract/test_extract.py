@@ -243,7 +243,7 @@ REFUSED = [
     (
         "open parameters, as Triton 1 took them",
         f"{HEAD}\n@triton.jit\ndef kernel(x_ptr, **meta):\n    tl.store(x_ptr, meta['N'])\n",
-        "needs: **meta (open parameters of kernel; Triton takes none since 2.0)",
+        "needs: **meta (open parameters of kernel; no release since 2.0 fills them)",
     ),
     ("a road out of Python", kernel("open(n)"), "needs: open (a builtin that is not let through)"),
     (
