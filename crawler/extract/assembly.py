@@ -30,6 +30,8 @@ CALLS = frozenset(
 )
 """What a constant may call."""
 CONSTEXPR_NAMES = frozenset({"triton.language.constexpr", "triton.language.core.constexpr"})
+_LISTED = ("triton.language", "triton.experimental")
+"""Of these packages it is known which release has which public name."""
 _CONSTANT_BUILTINS = frozenset("abs bool float int len max min tuple list".split())
 _TYPES = frozenset("int float bool str object list dict tuple None type".split())
 _REFUSED = frozenset(
@@ -139,7 +141,8 @@ class Assembly:
         if root not in self.modules:
             why = "the kernel would need torch" if root == "torch" else "outside the project"
             raise NeedsError(full, why)
-        if full.startswith("triton.language.extra") and not self.setting.has_name(full):
+        is_listed = full.startswith(_LISTED) and not any(p.startswith("_") for p in full.split("."))
+        if is_listed and not self.setting.has_name(full):
             raise NeedsError(full, f"not in Triton {self.setting.triton}")
         return self.names.import_name(full, wanted)
 

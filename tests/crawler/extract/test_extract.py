@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from crawler.enrich.api_table import load_table
 from crawler.extract import Extraction, NotExtractable, Project, extract_kernel
 
+NEWEST = load_table().releases[-1]
 HEAD = "import triton\nimport triton.language as tl\n"
 BODY = "(x_ptr, n, BLOCK: tl.constexpr):\n    tl.store(x_ptr, "
 
@@ -244,6 +246,16 @@ REFUSED = [
         "open parameters, as Triton 1 took them",
         f"{HEAD}\n@triton.jit\ndef kernel(x_ptr, **meta):\n    tl.store(x_ptr, meta['N'])\n",
         "needs: **meta (open parameters of kernel; no release since 2.0 fills them)",
+    ),
+    (
+        "a dialect of Triton that no release has",
+        kernel("tle.at(n)", head="import triton.experimental.tle.language as tle\n"),
+        f"needs: triton.experimental.tle.language (not in Triton {NEWEST})",
+    ),
+    (
+        "a name that the release has not",
+        kernel("libdevice.exp(n)", head="from triton.language import libdevice\n"),
+        f"needs: triton.language.libdevice (not in Triton {NEWEST})",
     ),
     ("a road out of Python", kernel("open(n)"), "needs: open (a builtin that is not let through)"),
     (
