@@ -131,7 +131,7 @@ def _annotated_pointers(params: Iterable[HeaderParam], flow: Flow, line: int) ->
             yield Use(UNKNOWN, (param.name,), (), False, (), kind, places=((line, 0),))
 
 
-def _open_parameters(node: ast.FunctionDef) -> Iterator[Use]:
+def _open_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Use]:
     """Yield `**meta` where the body reads it."""
     open_ = node.args.kwarg
     if open_ is None:
