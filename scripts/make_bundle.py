@@ -17,6 +17,7 @@ from pathlib import Path
 from index.database import open_index
 from index.files.bundle import EVIDENCE, FILES, bundle_reach, write_bundle
 from index.files.location import BUNDLE
+from index.files.precomputed import PRECOMPUTED
 
 LARGEST = 8_000_000
 """Bytes that all of it may have."""
@@ -33,7 +34,7 @@ def main() -> int:
         staging = Path(scratch) / "staging"
         with open_index(options.index, reach=bundle_reach(staging, made)) as con:
             bundle = write_bundle(con, staging, made)
-        size = sum((made / name).stat().st_size for name in (*FILES, *EVIDENCE))
+        size = sum((made / name).stat().st_size for name in (*FILES, *EVIDENCE, *PRECOMPUTED))
         if size > LARGEST:
             print(f"{size:,} bytes, more than {LARGEST:,}; nothing written", file=sys.stderr)
             return 1

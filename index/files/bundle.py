@@ -18,7 +18,17 @@ from typing import Any
 import duckdb
 import msgspec
 
+from index.database import connect_for_writing, migrate
 from index.errors import StoreError
+from index.files.precomputed import (
+    ORDER,
+    PRECOMPUTED,
+    has_precomputed,
+    kernels_query,
+    load_search_tables,
+    rules_version,
+    write_precomputed,
+)
 from index.tables.compilations import mark_compiled
 from index.tables.facts import plain_code, plain_config
 from index.tables.hardware import fill_hardware
@@ -78,11 +88,13 @@ class Bundle:
     """Different ops that they compute."""
     seen_until: str
     """The day on which the last of it was crawled."""
+    rules: str = ""
+    """Version of those by which what comes with it was precomputed; empty: nothing was."""
 
 
 def bundle_reach(scratch: Path, folder: Path) -> tuple[Path, ...]:
     """Return the files that a connection must reach to write a bundle or to be filled from one."""
-    return (scratch, *(folder / name for name in (*FILES, *EVIDENCE)))
+    return (scratch, *(folder / name for name in (*FILES, *EVIDENCE, *PRECOMPUTED)))
 
 
 def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> Bundle:
@@ -95,7 +107,7 @@ def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) ->
     columns = _columns(con, "repos", _OF_THE_CRAWL)
     chosen = ", ".join(f'"{name}"' for name in columns)
     for name, query in (
-        (KERNELS, "FROM facts ORDER BY repo, path, start_line, id"),
+        (KERNELS, f"FROM facts ORDER BY {ORDER}"),
         # Where it was read from is of one machine; its name reaches it from any.
         (
             REPOS,
@@ -119,6 +131,7 @@ def write_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) ->
             f"COPY ({query}) TO '{_quoted(folder / name)}' (FORMAT parquet, COMPRESSION zstd, "
             "COMPRESSION_LEVEL 19, PARQUET_VERSION v2, ROW_GROUP_SIZE 200000)"
         )
+    _precompute(scratch, folder)
     bundle = _describe(con, folder)
     text = json.dumps(asdict(bundle), indent=2)
     (folder / ABOUT).write_text(f"{text}\n", encoding="utf-8")
@@ -138,8 +151,27 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> None:
-    """Fill a blank index with the facts of the bundle in `folder`, ready to be searched."""
+    """Fill a blank index with the facts of the bundle in `folder`, ready to be searched.
+
+    What comes precomputed is taken over if the rules of this program made it.
+
+    Raises:
+        StoreError: it is no bundle.
+    """
+    is_precomputed = has_precomputed(folder, read_bundle(folder).rules)
     con.begin()
+    _insert_facts(folder, con, is_precomputed=is_precomputed)
+    staging = Staging(con, scratch)
+    fill_hardware(con, staging)
+    mark_compiled(con)
+    if is_precomputed:
+        load_search_tables(con, folder)
+    else:
+        _work_out(con, staging)
+    con.commit()
+
+
+def _insert_facts(folder: Path, con: duckdb.DuckDBPyConnection, *, is_precomputed: bool) -> None:
     for name, table in (
         (REPOS, "repos"),
         (KERNELS, "kernel_rows"),
@@ -150,23 +182,43 @@ def load_bundle(con: duckdb.DuckDBPyConnection, scratch: Path, folder: Path) -> 
     ):
         if name in EVIDENCE and not (folder / name).exists():
             continue
-        con.execute(
-            f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet(?)", [str(folder / name)]
-        )
-    staging = Staging(con, scratch)
-    fill_hardware(con, staging)
-    mark_compiled(con)
+        query, values = "SELECT * FROM read_parquet(?)", [str(folder / name)]
+        if name == KERNELS and is_precomputed:
+            query, values = kernels_query(folder, folder / name)
+        con.execute(f"INSERT INTO {table} BY NAME {query}", values)
+
+
+def _work_out(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     list_operations(con)
     fill_standing(con, staging)
     mark_search_stale(con)
     refresh_search(con, staging)
-    con.commit()
+
+
+def _precompute(scratch: Path, folder: Path) -> None:
+    """Work out what can be of the facts in `folder`, and write it beside them."""
+    made = scratch.with_name(f"{scratch.name}.precomputed")
+    made.unlink(missing_ok=True)
+    try:
+        with connect_for_writing(made, reach=bundle_reach(scratch, folder)) as con:
+            migrate(con, since=0)
+            con.begin()
+            _insert_facts(folder, con, is_precomputed=False)
+            staging = Staging(con, scratch)
+            fill_hardware(con, staging)
+            mark_compiled(con)
+            _work_out(con, staging)
+            con.commit()
+            write_precomputed(con, folder)
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def digest_of(folder: Path) -> str:
     """Return the digest of the bundle's Parquet files."""
     digest = hashlib.sha256()
-    for name in (*FILES, *(n for n in EVIDENCE if (folder / n).exists())):
+    optional = (*EVIDENCE, *PRECOMPUTED)
+    for name in (*FILES, *(n for n in optional if (folder / n).exists())):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
@@ -234,6 +286,7 @@ def _describe(con: duckdb.DuckDBPyConnection, folder: Path) -> Bundle:
         launchable=launchable,
         ops=ops,
         seen_until=seen_until or "",
+        rules=rules_version(),
     )
 
 

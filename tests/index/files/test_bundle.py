@@ -23,7 +23,7 @@ from crawler.models import (
     ScanSkip,
 )
 from index.cli import main
-from index.database import open_index
+from index.database import connect_for_writing, open_index
 from index.errors import StoreError
 from index.files.bundle import (
     ABOUT,
@@ -34,10 +34,20 @@ from index.files.bundle import (
     read_bundle,
     write_bundle,
 )
+from index.files.precomputed import PRECOMPUTED, rules_version
 from index.files.unpacking import unpacked_bundle
 from index.store import Store
 from index.tables.verifications import HOME
-from tests.index.samples import FIRST_COMMIT, SECOND_COMMIT, crawled, kernel, names, record, save
+from tests.index.samples import (
+    FIRST_COMMIT,
+    SECOND_COMMIT,
+    crawled,
+    kernel,
+    names,
+    record,
+    rows,
+    save,
+)
 
 # Stands in everything that somebody else wrote, and must not be found in a bundle.
 PROSE = "whosoever wrote this sentence"
@@ -99,6 +109,38 @@ def installed(bundle: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def parquet(path: Path) -> list[dict[str, Any]]:
     rows = duckdb.sql(f"FROM read_parquet('{path}')")
     return [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+
+
+def test_what_comes_precomputed_is_what_would_be_worked_out(bundle: Path, tmp_path: Path) -> None:
+    taken_over = dump(unpacked_bundle(bundle, lambda text: None))
+    about = json.loads((bundle / ABOUT).read_text())
+    assert about["rules"] == rules_version()
+    (bundle / ABOUT).write_text(json.dumps(about | {"rules": "of another program"}))
+    assert dump(unpacked_bundle(bundle, lambda text: None)) == taken_over
+    for name in PRECOMPUTED:
+        (bundle / name).unlink()
+    (bundle / ABOUT).write_text(json.dumps({**about, "seen_until": "2020-01-01"}))
+    assert dump(unpacked_bundle(bundle, lambda text: None)) == taken_over
+
+
+def test_what_comes_precomputed_is_taken_over(bundle: Path) -> None:
+    with connect_for_writing(bundle / "changed.duckdb", reach=(bundle / PRECOMPUTED[3],)) as con:
+        con.execute(
+            f"COPY (SELECT 'told' AS word, 'told' AS term, 1 AS n) TO '{bundle / PRECOMPUTED[3]}'"
+            " (FORMAT parquet)"
+        )
+    assert rows(unpacked_bundle(bundle, lambda text: None), "SELECT word FROM search_words") == [
+        ("told",)
+    ]
+
+
+def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of the tables that are worked out."""
+    search = ("documents", "postings", "words", "aliases")
+    queries = [f"* FROM search_{table}" for table in search]
+    queries.append("id, operations, standing, hardware, compiled FROM kernel_rows")
+    with open_index(path) as con:
+        return {query: con.execute(f"SELECT {query} ORDER BY ALL").fetchall() for query in queries}
 
 
 def test_a_bundle_holds_facts_and_no_text_of_others(bundle: Path) -> None:
