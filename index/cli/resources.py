@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from index.cli.options import fields_option, format_option, limit_option
+from index.cli.options import Listing, listing_options
 from index.learning.resources import Kind
 
 
@@ -20,27 +20,21 @@ from index.learning.resources import Kind
 @click.option(
     "--stage", type=click.IntRange(1, 5), help="That help with this stage of the learning path."
 )
-@limit_option()
-@format_option
-@fields_option
+@listing_options()
 def command(
-    query: tuple[str, ...],
-    kinds: tuple[str, ...],
-    stage: int | None,
-    limit: int | None,
-    style: str,
-    fields: tuple[str, ...],
+    query: tuple[str, ...], kinds: tuple[str, ...], stage: int | None, listing: Listing
 ) -> int:
     """List articles, papers, videos, tools and people to learn Triton from.
 
     With QUERY, those that have its words, the likeliest first. Exits with 1 if there are none.
     """
-    from index.cli.output import print_table
+    from index.cli.output import print_listing
     from index.learning.resources import as_table, find_resources, load_resources
 
     listed = [one for one in load_resources() if stage in (None, one.stage)]
     found = find_resources(listed, " ".join(query), [Kind(kind) for kind in kinds])
-    # The address is what a person came for: it is shown whole, before the note.
-    columns = ("kind", "title", "url", "note")
-    print_table(as_table(found).first(limit), style, columns=columns, fields=fields)
+    # The address is what a person came for: it stands before the note.
+    print_listing(
+        as_table(found), listing, record="resource", columns=("kind", "title", "url", "note")
+    )
     return 0 if found else 1
