@@ -40,7 +40,7 @@ SPLIT_TILE = 2048
 SPLIT_WARPS = 8
 SPLIT_PROGRAMS = 4096
 # A chunk shorter than this many steps is not worth the second launch.
-LEAST_STEPS = 2
+LEAST_STEPS = 4
 
 Dims = int | Sequence[int] | None
 

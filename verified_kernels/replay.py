@@ -25,6 +25,7 @@ wants to hear of launches, nothing is played.
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,14 @@ EMPTY = frozenset(
 """The operators that make tensors without entries of their own."""
 
 
+# As inductor's own code makes tensors, on the current device: half the time of the public function.
+_empty_strided_cuda: Any = getattr(
+    getattr(getattr(torch._C, "_dynamo", None), "guards", None), "_empty_strided_cuda", None
+)
+# Releases whose launcher is known to do what `_bound` says.
+_IS_KNOWN_TRITON = triton.__version__.startswith("3.6.")
+
+
 class Varying(int):
     """An integer argument that no recording holds as it is, such as a seed.
 
@@ -76,7 +85,7 @@ _on_cpu = False
 
 
 def launch(kernel: Any, grid: Sequence[int]) -> Callable[..., Any]:
-    """`kernel[grid]` on the device of its first tensor: call it with what the kernel takes."""
+    """`kernel[grid]` on the device of its first tensor or descriptor, for what the kernel takes."""
     if torch.compiler.is_compiling():
         # torch.compile knows this form, and sees to the device itself.
         return kernel[grid]
@@ -94,12 +103,22 @@ def _launch_on_device(
     kernel: Any, grid: Sequence[int], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
     """The compiled kernel, once it is launched."""
-    index = next(a.get_device() for a in args if isinstance(a, Tensor))
+    index = next(_memory_of(a).get_device() for a in args if _holds_memory(a))
     values = [int(a) if type(a) is Varying else a for a in args]
     if index < 0 or index == torch.cuda.current_device():
         return kernel[grid](*values, **options)
     with torch.cuda.device(index):
         return kernel[grid](*values, **options)
+
+
+def _holds_memory(value: Any) -> bool:
+    """True for a tensor, and for a descriptor of one."""
+    return isinstance(value, Tensor) or hasattr(value, "block_shape")
+
+
+def _memory_of(value: Any) -> Tensor:
+    found: Tensor = value if isinstance(value, Tensor) else value.base
+    return found
 
 
 def remembered(launcher: F) -> F:
@@ -165,8 +184,8 @@ def _is_watched() -> bool:
 class _Start:
     """One launch: its values in the order of the kernel's parameters, with gaps to be filled.
 
-    `addresses` fills a gap with that of a source plus a number of bytes, `varying` with an argument
-    of the launcher.
+    `addresses` fills a gap with that of a source plus a number of bytes, `descriptors` with a
+    descriptor of such a place, `varying` with an argument of the launcher.
     """
 
     kernel: Any
@@ -175,7 +194,21 @@ class _Start:
     options: Mapping[str, Any]
     values: list[Any] = field(default_factory=list)
     addresses: list[tuple[int, _Place]] = field(default_factory=list)
+    descriptors: list[tuple[int, _Place, Any]] = field(default_factory=list)
     varying: list[tuple[int, int]] = field(default_factory=list)
+
+
+class _Address:
+    """Stands for a descriptor's tensor, of which Triton asks the address alone."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def data_ptr(self) -> int:
+        """The address."""
+        return self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +278,11 @@ class _Recording(TorchDispatchMode):
             if isinstance(value, Tensor):
                 start.addresses.append((position, self.place(value)))
                 value = None
+            elif _holds_memory(value):
+                start.descriptors.append((position, self.place(value.base), _without_base(value)))
+                value = None
+            elif type(value) is tuple and any(map(_holds_memory, value)):
+                self.is_whole = False
             elif type(value) is Varying:
                 # By identity: numbers that differ tomorrow may be equal today.
                 at = next(i for i, a in enumerate(self.args) if a is value)
@@ -263,6 +301,35 @@ class _Recording(TorchDispatchMode):
         source = found[0] if found else 0
         behind = address - self.sources[source].data_ptr()
         return _Place(source, behind, tensor.shape, tensor.stride(), tensor.dtype)
+
+
+def _without_base(descriptor: Any) -> Any:
+    """A copy of a descriptor that holds no tensor."""
+    bare = copy.copy(descriptor)
+    bare.base = None
+    return bare
+
+
+def _described(bare: Any, base: Any) -> Any:
+    """The descriptor of that base; nothing of it is checked again."""
+    descriptor = copy.copy(bare)
+    descriptor.base = base
+    return descriptor
+
+
+def _bound(start: _Start) -> tuple[Any, ...]:
+    """What starts a compiled kernel: a function, and its arguments before and after the stream.
+
+    Triton's launcher only makes room for scratch memory before it calls the function that it had
+    compiled; where none is asked for, that function is taken.
+    """
+    compiled, run = start.compiled, start.compiled.run
+    rest = (compiled.packed_metadata, None, None, None)
+    scratch = (getattr(run, f"{kind}_scratch_size", 1) for kind in ("global", "profile"))
+    if _IS_KNOWN_TRITON and not any(scratch):
+        flags = (run.launch_cooperative_grid, run.launch_pdl, None, None)
+        return run.launch, start.grid, (compiled.function, *flags, *rest)
+    return run, start.grid, (compiled.function, *rest)
 
 
 def _record(launcher: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, _Tape | None]:
@@ -292,6 +359,18 @@ class _Tape:
         made = recording.sources[len(self._inputs) :]
         self._made = [(tuple(t.shape), t.stride(), t.dtype, t.device) for t in made]
         self._starts = recording.starts
+        self._quick: list[tuple[Any, ...]] = []
+        if self._index >= 0:
+            self._quick = [
+                (
+                    *_bound(start),
+                    start.values,
+                    tuple((position, p.source, p.n_bytes) for position, p in start.addresses),
+                    tuple(start.descriptors),
+                    tuple(start.varying),
+                )
+                for start in recording.starts
+            ]
         self._is_tuple = is_tuple
         self._results: list[int | _Place | None] = [self._shortened(r, results) for r in results]
         active = None if self._index < 0 else triton.runtime.driver.active
@@ -316,18 +395,28 @@ class _Tape:
     def play(self, args: tuple[Any, ...]) -> Any:
         """What the launcher would give for these arguments."""
         tensors = [args[i] for i in self._inputs]
-        for shape, stride, dtype, device in self._made:
-            tensors.append(torch.empty_strided(shape, stride, dtype=dtype, device=device))
         if self._stream_of is None:
+            self._make(tensors)
             self._start_interpreted(tensors, args)
-        elif torch.cuda.current_device() == self._index:
+        elif torch._C._cuda_getDevice() == self._index:
+            self._make(tensors)
             self._start(tensors, args)
         else:
             with torch.cuda.device(self._index):
+                self._make(tensors)
                 self._start(tensors, args)
         if not self._is_tuple:
             return self._result(tensors, self._results[0])
         return tuple([self._result(tensors, r) for r in self._results])
+
+    def _make(self, tensors: list[Tensor]) -> None:
+        """Appends the launcher's empty tensors; its device is the current one."""
+        if _empty_strided_cuda is None or self._index < 0 or torch._C._len_torch_dispatch_stack():
+            for shape, stride, dtype, device in self._made:
+                tensors.append(torch.empty_strided(shape, stride, dtype=dtype, device=device))
+            return
+        for shape, stride, dtype, _ in self._made:
+            tensors.append(_empty_strided_cuda(shape, stride, dtype))
 
     @staticmethod
     def _result(tensors: list[Tensor], result: int | _Place | None) -> Tensor | None:
@@ -340,30 +429,25 @@ class _Tape:
     def _start(self, tensors: list[Tensor], args: tuple[Any, ...]) -> None:
         addresses = [t.data_ptr() for t in tensors]
         stream = self._stream_of(self._index)
-        for start in self._starts:
-            values = start.values.copy()
-            for position, place in start.addresses:
-                values[position] = addresses[place.source] + place.n_bytes
-            for position, at in start.varying:
+        # As `kernel[grid]` ends, without the hooks that nothing listens to.
+        for run, grid, options, template, places, descriptors, varying in self._quick:
+            values = template.copy()
+            for position, source, n_bytes in places:
+                values[position] = addresses[source] + n_bytes
+            for position, place, bare in descriptors:
+                address = _Address(addresses[place.source] + place.n_bytes)
+                values[position] = _described(bare, address)
+            for position, at in varying:
                 values[position] = int(args[at])
-            compiled = start.compiled
-            # As `kernel[grid]` ends, without the hooks that nothing listens to.
-            compiled.run(
-                *start.grid,
-                stream,
-                compiled.function,
-                compiled.packed_metadata,
-                None,
-                None,
-                None,
-                *values,
-            )
+            run(*grid, stream, *options, *values)
 
     def _start_interpreted(self, tensors: list[Tensor], args: tuple[Any, ...]) -> None:
         for start in self._starts:
             values = start.values.copy()
             for position, place in start.addresses:
                 values[position] = place.within(tensors[place.source])
+            for position, place, bare in start.descriptors:
+                values[position] = _described(bare, place.within(tensors[place.source]))
             for position, at in start.varying:
                 values[position] = int(args[at])
             start.kernel[start.grid](*values, **start.options)

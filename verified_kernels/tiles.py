@@ -15,6 +15,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from verified_kernels.launch import cdiv
 from verified_kernels.ops.activations import _tanh, gelu_and_slope
+from verified_kernels.replay import launch
 
 # The copy engine of sm_90 moves tiles whose rows begin at multiples of so many bytes.
 ALIGNMENT = 16
@@ -139,17 +140,9 @@ def describe(x: Tensor, block: list[int]) -> TensorDescriptor:
     return TensorDescriptor(x, list(x.shape[skipped:]), strides, block)
 
 
-def launch_on(device: torch.device, kernel: Any, grid: tuple[int, ...]) -> Callable[..., Any]:
-    """`kernel[grid]` on that device, which descriptors among the arguments do not tell."""
-    if device.type != "cuda" or device.index in (None, torch.cuda.current_device()):
-        started: Callable[..., Any] = kernel[grid]
-        return started
-
-    def start(*args: Any, **options: Any) -> Any:
-        with torch.cuda.device(device):
-            return kernel[grid](*args, **options)
-
-    return start
+def launch_on(_: torch.device, kernel: Any, grid: tuple[int, ...]) -> Callable[..., Any]:
+    """`kernel[grid]` on the device of the first tensor or descriptor among the arguments."""
+    return launch(kernel, grid)
 
 
 @functools.cache

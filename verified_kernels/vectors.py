@@ -87,7 +87,7 @@ def _place(tensor: Tensor) -> int:
 @triton.jit
 def frame(start, n_cols, VEC: tl.constexpr, EDGES: tl.constexpr):
     """Where the frame of a row begins, and its lanes from skip to end, for a row at `start`."""
-    first = start // VEC * VEC
+    first = frame_start(start, VEC)
     if EDGES:
         skip = (start - first).to(tl.int32)
         end = skip + n_cols
@@ -95,6 +95,12 @@ def frame(start, n_cols, VEC: tl.constexpr, EDGES: tl.constexpr):
         skip = (start * 0).to(tl.int32)
         end = n_cols // VEC * VEC
     return first, skip, end
+
+
+@triton.jit
+def frame_start(start, VEC: tl.constexpr):
+    """Where the frame of a row begins, for a row at `start`."""
+    return start // VEC * VEC
 
 
 @triton.jit
@@ -181,6 +187,19 @@ def kept_frames(
     starts = (kept // n_inner) * stride_outer + (kept % n_inner) * stride_inner
     first, skip, end = frame(starts, n, VEC, EDGES)
     return x_ptr + first, skip[:, None], end
+
+
+@triton.jit
+def whole_steps(first, last, n, EDGES: tl.constexpr, BLOCK_R: tl.constexpr):
+    """Of steps of BLOCK_R from first to last: where those begin and end that need no mask.
+
+    With EDGES the first may begin before the row. A frame's lanes below n are all before its end.
+    """
+    begin = first
+    if EDGES:
+        begin += BLOCK_R
+    steps = tl.maximum(tl.minimum(last, n) - begin, 0) // BLOCK_R
+    return begin, begin + steps * BLOCK_R
 
 
 @triton.jit

@@ -56,7 +56,33 @@ from verified_kernels.spec import (
     ToleranceClass,
     Values,
 )
-from verified_kernels.vectors import kept_frames, lane_masks
+from verified_kernels.vectors import kept_frames, lane_masks, whole_steps
+
+
+@triton.jit
+def _raise_step(
+    best,
+    step,
+    ptrs,
+    place,
+    loaded,
+    entries,
+    lowest,
+    IS_MAX: tl.constexpr,
+    MASKED: tl.constexpr,
+):
+    """The greater of best and what is at ptrs, and the step that brought it, `place` being this."""
+    x = tl.load(ptrs, mask=loaded, other=0)
+    x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
+    if not IS_MAX:
+        x = turned(x)
+    if MASKED:
+        x = tl.where(entries, x, lowest)
+    # A NaN is not at most the best either, and nothing is greater than the first NaN.
+    greater = ~(x <= best) & (best == best)
+    best = tl.where(greater, x, best)
+    step = tl.where(greater, place, step)
+    return best, step
 
 
 @triton.jit
@@ -104,18 +130,29 @@ def _arg_extremum_kernel(
     lowest = best
     # The step that brought each lane its best, counted from `first`: a chunk is shorter than 2**31.
     step = tl.zeros([BLOCK_K, BLOCK_R], tl.int32)
-    for start in range(first, last, BLOCK_R):
-        r = start + tl.arange(0, BLOCK_R)
-        loaded, entries = lane_masks(r, kept < n_kept, skip, end, VEC, EDGES, EVEN)
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0)
-        x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
-        if not IS_MAX:
-            x = turned(x)
-        x = tl.where(entries, x, lowest)
-        # A NaN is not at most the best either, and nothing is greater than the first NaN.
-        greater = ~(x <= best) & (best == best)
-        best = tl.where(greater, x, best)
-        step = tl.where(greater, (start - first).to(tl.int32), step)
+    known = kept < n_kept
+    every = known[:, None] | EVEN
+    ptrs = row_ptrs[:, None] + tl.arange(0, BLOCK_R)[None, :] * stride_r
+    begin, whole = whole_steps(first, last, n, EDGES, BLOCK_R)
+    if EDGES:
+        r = first + tl.arange(0, BLOCK_R)
+        loaded, entries = lane_masks(r, known, skip, end, VEC, EDGES, EVEN)
+        best, step = _raise_step(
+            best, step, ptrs + first * stride_r, 0, loaded, entries, lowest, IS_MAX, True
+        )
+    for start in range(begin, whole, BLOCK_R):
+        place = (start - first).to(tl.int32)
+        best, step = _raise_step(
+            best, step, ptrs + start * stride_r, place, every, every, lowest, IS_MAX, False
+        )
+    if not EVEN:
+        for start in range(whole, last, BLOCK_R):
+            r = start + tl.arange(0, BLOCK_R)
+            loaded, entries = lane_masks(r, known, skip, end, VEC, EDGES, EVEN)
+            place = (start - first).to(tl.int32)
+            best, step = _raise_step(
+                best, step, ptrs + start * stride_r, place, loaded, entries, lowest, IS_MAX, True
+            )
 
     top = tl.max(tl.where(best == best, best, lowest), axis=1)  # [BLOCK_K]
     is_nan = best != best

@@ -225,10 +225,11 @@ def fma(x: Tensor, y: Tensor | float, z: Tensor | float) -> Tensor:
 
 
 def _elementwise(op: str, x: Tensor, *others: Tensor | float) -> Tensor:
-    operands = [x, *(t if isinstance(t, Tensor) else _scalar(t, x) for t in others)]
+    operands = [x, *[t if isinstance(t, Tensor) else _scalar(t, x) for t in others]]
     check_no_grad(op, *operands)
-    if any(t.dtype not in _DTYPES for t in operands):
-        return _IN_PYTORCH[op](x, *others)
+    for operand in operands:
+        if operand.dtype not in _DTYPES:
+            return _IN_PYTORCH[op](x, *others)
     return _combined(op, *operands)
 
 

@@ -43,13 +43,25 @@ from verified_kernels.reduction import (
 )
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import FLOATS, Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass
-from verified_kernels.vectors import kept_frames, lane_masks
+from verified_kernels.vectors import kept_frames, lane_masks, whole_steps
 
 
 @triton.jit
 def turned(x):
     """The same entries in reverse order: -x for floats, ~x for integers. Its own inverse."""
     return -x if x.dtype.is_floating() else ~x
+
+
+@triton.jit
+def _raise_step(best, ptrs, loaded, entries, lowest, IS_MAX: tl.constexpr, MASKED: tl.constexpr):
+    """The greater of best and what is at ptrs, all [BLOCK_K, BLOCK_R]."""
+    x = tl.load(ptrs, mask=loaded, other=0)
+    x = x.to(best.dtype)
+    if not IS_MAX:
+        x = turned(x)
+    if MASKED:
+        x = tl.where(entries, x, lowest)
+    return tl.maximum(best, x, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit
@@ -90,15 +102,21 @@ def _extremum_kernel(
     else:
         best = tl.full([BLOCK_K, BLOCK_R], -9223372036854775808, tl.int64)
     lowest = best
-    for start in range(first, last, BLOCK_R):
-        r = start + tl.arange(0, BLOCK_R)
-        loaded, entries = lane_masks(r, kept < n_kept, skip, end, VEC, EDGES, EVEN)
-        x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0)
-        x = x.to(best.dtype)  # [BLOCK_K, BLOCK_R]
-        if not IS_MAX:
-            x = turned(x)
-        x = tl.where(entries, x, lowest)
-        best = tl.maximum(best, x, propagate_nan=tl.PropagateNan.ALL)
+    known = kept < n_kept
+    stored = known[:, None] | EVEN
+    ptrs = row_ptrs[:, None] + tl.arange(0, BLOCK_R)[None, :] * stride_r
+    begin, whole = whole_steps(first, last, n, EDGES, BLOCK_R)
+    if EDGES:
+        r = first + tl.arange(0, BLOCK_R)
+        loaded, entries = lane_masks(r, known, skip, end, VEC, EDGES, EVEN)
+        best = _raise_step(best, ptrs + first * stride_r, loaded, entries, lowest, IS_MAX, True)
+    for start in range(begin, whole, BLOCK_R):
+        best = _raise_step(best, ptrs + start * stride_r, stored, stored, lowest, IS_MAX, False)
+    if not EVEN:
+        for start in range(whole, last, BLOCK_R):
+            r = start + tl.arange(0, BLOCK_R)
+            loaded, entries = lane_masks(r, known, skip, end, VEC, EDGES, EVEN)
+            best = _raise_step(best, ptrs + start * stride_r, loaded, entries, lowest, IS_MAX, True)
 
     out = tl.max(best, axis=1)  # [BLOCK_K]
     if best.dtype.is_floating():
@@ -222,8 +240,8 @@ def _spec(op: Callable[..., Tensor], reference: Callable[..., Tensor], own: Muta
 SPEC_MUTANTS = (
     Mutant(
         why="NaN is dropped between steps",
-        old="best = tl.maximum(best, x, propagate_nan=tl.PropagateNan.ALL)",
-        new="best = tl.where(x > best, x, best)",
+        old="return tl.maximum(best, x, propagate_nan=tl.PropagateNan.ALL)",
+        new="return tl.where(x > best, x, best)",
         cases=("columns with NaN and infinity", "NaN and infinity"),
     ),
     Mutant(

@@ -51,6 +51,7 @@ from torch import Tensor
 
 from verified_kernels.autograd import is_differentiated_again
 from verified_kernels.launch import cdiv, multiprocessors, next_power_of_2, wants_grad
+from verified_kernels.replay import remembered
 from verified_kernels.spec import (
     FLOATS,
     Arguments,
@@ -551,6 +552,20 @@ def multiply(
     With `keep` a second tensor holds the sums before the activation. One matrix that all of a batch
     share may have stride 0.
     """
+    # The third argument of what is remembered stands for a setting that may change.
+    return list(_multiply(a, b, float32_precision(), bias, activation, keep, method))
+
+
+@remembered
+def _multiply(
+    a: Tensor,
+    b: Tensor,
+    _: str,
+    bias: Tensor | None,
+    activation: str | None,
+    keep: bool,
+    method: str | None,
+) -> tuple[Tensor, ...]:
     batch, m, k = a.shape
     n = b.shape[2]
     c = torch.empty((batch, m, n), dtype=a.dtype, device=a.device)
@@ -562,7 +577,7 @@ def multiply(
             _by_descriptors(product, in_turns=method == "gluon")
         else:
             _by_pointers(product, split=method == "splits")
-    return [c] if z is None else [c, z]
+    return (c,) if z is None else (c, z)
 
 
 class _Matmul(torch.autograd.Function):

@@ -54,11 +54,60 @@ from verified_kernels.reduction import (
 )
 from verified_kernels.replay import launch, remembered
 from verified_kernels.spec import Arguments, Case, Cost, Draw, Mutant, Spec, ToleranceClass, Values
-from verified_kernels.vectors import kept_frames, lane_masks
+from verified_kernels.vectors import kept_frames, lane_masks, whole_steps
 
 # The longest row that two passes hold in registers between them.
 LONGEST_IN_REGISTERS = 16384
 ENTRIES_PER_WARP = 1024
+# Up to the first length, and from the second on, a row is held in a tile that it may not fill.
+SHORT, LONG = 1024, 8192
+
+
+@triton.jit
+def _add_step(total, ptrs, loaded, entries, mean, SQUARES: tl.constexpr, MASKED: tl.constexpr):
+    """Total and what is at ptrs, with SQUARES its squared distance from mean."""
+    x = tl.load(ptrs, mask=loaded, other=0.0).to(tl.float32)  # [BLOCK_K, BLOCK_R]
+    if SQUARES:
+        x -= mean[:, None]
+    if MASKED:
+        x = tl.where(entries, x, 0.0)
+    if SQUARES:
+        x *= x
+    return total + x
+
+
+@triton.jit
+def _add_steps(
+    row_ptrs,
+    first,
+    last,
+    n,
+    stride_r,
+    known,
+    skip,
+    end,
+    mean,
+    SQUARES: tl.constexpr,
+    VEC: tl.constexpr,
+    EDGES: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """Sums along a chunk, with SQUARES those of squared distances from mean, for each lane."""
+    total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
+    lanes = tl.arange(0, BLOCK_R)
+    every = known[:, None]
+    ptrs = row_ptrs[:, None] + lanes[None, :] * stride_r
+    begin, whole = whole_steps(first, last, n, EDGES, BLOCK_R)
+    if EDGES:
+        loaded, inside = lane_masks(first + lanes, known, skip, end, VEC, EDGES, False)
+        total = _add_step(total, ptrs + first * stride_r, loaded, inside, mean, SQUARES, True)
+    for start in range(begin, whole, BLOCK_R):
+        total = _add_step(total, ptrs + start * stride_r, every, every, mean, SQUARES, False)
+    for start in range(whole, last, BLOCK_R):
+        loaded, inside = lane_masks(start + lanes, known, skip, end, VEC, EDGES, False)
+        total = _add_step(total, ptrs + start * stride_r, loaded, inside, mean, SQUARES, True)
+    return total
 
 
 @triton.jit
@@ -113,20 +162,39 @@ def _two_pass_kernel(
         if HAS_SUM:
             mean = tl.load(sum_ptr + kept, mask=stored, other=0.0) / n
         else:
-            total = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
-            for start in range(first, last, BLOCK_R):
-                r = start + lanes
-                loaded, inside = lane_masks(r, stored, skip, end, VEC, EDGES, False)
-                x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0.0)
-                total += tl.where(inside, x.to(tl.float32), 0.0)
+            total = _add_steps(
+                row_ptrs,
+                first,
+                last,
+                n,
+                stride_r,
+                stored,
+                skip,
+                end,
+                0.0,
+                False,
+                VEC,
+                EDGES,
+                BLOCK_K,
+                BLOCK_R,
+            )
             mean = tl.sum(total, axis=1) / n
-        squares = tl.zeros([BLOCK_K, BLOCK_R], tl.float32)
-        for start in range(first, last, BLOCK_R):
-            r = start + lanes
-            loaded, inside = lane_masks(r, stored, skip, end, VEC, EDGES, False)
-            x = tl.load(row_ptrs[:, None] + r[None, :] * stride_r, mask=loaded, other=0.0)
-            distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)
-            squares += distance * distance
+        squares = _add_steps(
+            row_ptrs,
+            first,
+            last,
+            n,
+            stride_r,
+            stored,
+            skip,
+            end,
+            mean,
+            True,
+            VEC,
+            EDGES,
+            BLOCK_K,
+            BLOCK_R,
+        )
 
     out = tl.sum(squares, axis=1)  # [BLOCK_K]
     if not HAS_SUM:
@@ -262,7 +330,18 @@ def _two_pass(view: Tensor, correction: float) -> Tensor:
 
 
 def _fits(view: Tensor) -> bool:
-    """True where a program can hold the whole of what it reduces in registers."""
+    """True where a program holds the whole of what it reduces in registers.
+
+    Not where a tile, a power of two, would be too empty: rows are then read again, from the cache.
+    """
+    n = view.shape[1]
+    whole = next_power_of_2(n)
+    full = whole <= SHORT or n > LONG or 8 * n > 7 * whole
+    return _stays_near(view) and full
+
+
+def _stays_near(view: Tensor) -> bool:
+    """True where registers or the nearest cache hold a row until it is read again."""
     return view.shape[1] <= LONGEST_IN_REGISTERS and not kept_is_contiguous(view)
 
 
@@ -343,9 +422,9 @@ def var(
 ) -> Tensor:
     """Variance over `dim` (all dimensions by default) in x's dtype; no gradient.
 
-    `method` is "two_pass" or "welford"; without one, two passes where registers hold a whole row,
-    Welford's one pass elsewhere: x is then read once in either case. The divisor is n - correction,
-    at least 0; NaN where there is no entry, or one and correction 1.
+    `method` is "two_pass" or "welford"; without one, two passes where registers or the nearest
+    cache hold a row, Welford's one pass elsewhere: x is then read once in either case. The divisor
+    is n - correction, at least 0; NaN where there is no entry, or one and correction 1.
 
     float64 is left to PyTorch.
 
@@ -368,7 +447,7 @@ def _var(x: Tensor, dim: Dims, correction: float, keepdim: bool, method: str | N
     if view.numel() == 0:
         return torch.full(shape, math.nan, dtype=x.dtype, device=x.device)
     if method is None:
-        method = "two_pass" if _fits(view) else "welford"
+        method = "two_pass" if _stays_near(view) else "welford"
     # An integer where it is one: torch.compile takes a float of 1.0 for an integer all the same.
     correction = int(correction) if correction == int(correction) else correction
     return (_two_pass if method == "two_pass" else _welford)(view, correction).view(shape)
@@ -443,8 +522,8 @@ SPEC = Spec(
         ),
         Mutant(
             why="masked lanes join the sum of squares of a longer row",
-            old="distance = tl.where(inside, x.to(tl.float32) - mean[:, None], 0.0)",
-            new="distance = x.to(tl.float32) - mean[:, None]",
+            old="x = tl.where(entries, x, 0.0)",
+            new="x = tl.where(entries, x, x)",
             cases=("two pass, three rows of a length that does not fit",),
         ),
         Mutant(
