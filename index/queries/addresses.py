@@ -13,11 +13,15 @@ _ADDRESS = re.compile(
     rf"(?:https?://)?(?:www\.)?github\.com/(?P<repo>[\w.-]+/[\w.-]+)/(?:blob|blame|raw)/(?P<rest>[^#?]+){_LINES}",
     re.IGNORECASE,
 )
+_STORED = re.compile(
+    rf"(?P<repo>pypi:[\w.-]+(?===)|local/[^@#?:]+(?=@))(?:==|@)(?P<rest>[^#?/]+/[^#?]+){_LINES}"
+)
+"""How the permalinks of packages and folders begin, which have no address on the web."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Lines of a repository; `rest` is a branch, tag or commit and the path, `lines` are 1-based.
+    """Lines of a source; `rest` is a branch, tag, commit or version and the path; lines from 1.
 
     Where a branch ends and the path begins is not told: its name may have slashes.
     """
@@ -29,7 +33,7 @@ class Address:
 
 def read_address(text: str) -> Address | None:
     """Return the lines that a permalink, or any address of a file on GitHub, leads to."""
-    found = _ADDRESS.fullmatch(text.strip())
+    found = _ADDRESS.fullmatch(text.strip()) or _STORED.fullmatch(text.strip())
     if found is None:
         return None
     first, last = found["first"], found["last"]

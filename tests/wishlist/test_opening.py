@@ -11,6 +11,25 @@ OPENINGS = {
     "attention mask support for flash attention": "attention mask flash attention",
     "Introduce a layer norm kernel": "layer norm kernel",
     "Plan for a layer norm kernel": "layer norm kernel",
+    **{
+        f"{word} a layer norm kernel": "layer norm kernel"
+        for word in (
+            "Create",
+            "Develop",
+            "Bring",
+            "Enable",
+            "Contribute",
+            "Extend",
+            "Propose",
+            "Include",
+            "Build",
+            "Ship",
+            "Adopt",
+            "Upstream",
+            "Sample of",
+            "Tracking",
+        )
+    },
     "Sample of a layer norm": "layer norm",
     "Tracking: layer norm": "layer norm",
     "Build layer norm": "layer norm",

@@ -21,7 +21,7 @@ def _find(code: KernelCode) -> Iterator[Hazard]:
     for node in ast.walk(code.node):
         if called(node) == "atomic_add" and isinstance(node, ast.Call):
             value = argument(node, 1, "val")
-            if value is not None and _is_float(value, values, 0):
+            if value is not None and not _is_zero(value) and _is_float(value, values, 0):
                 yield hazard_at(
                     node,
                     "floats are added by atomics: where programs share an address, the order "
@@ -54,6 +54,11 @@ def _is_float(node: ast.expr, values: Values, depth: int) -> bool:
         case ast.Call(args=[_, first, second]) if name == "where":
             return any(_is_float(each, values, depth + 1) for each in (first, second))
     return False
+
+
+def _is_zero(node: ast.expr) -> bool:
+    """Tell whether nothing is added: an atomic that only reads."""
+    return isinstance(node, ast.Constant) and node.value == 0
 
 
 def _is_float_type(node: ast.expr | None) -> bool:

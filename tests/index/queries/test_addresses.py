@@ -70,3 +70,20 @@ def test_an_address_of_no_kernels_lines_leads_to_those_of_its_file(
 )
 def test_an_address_of_nothing_finds_nothing(library: Path, address: str) -> None:
     assert found(library, address) == Lookup(id=None)
+
+
+@pytest.mark.parametrize(
+    ("repo", "begin"), [("pypi:acme", "pypi:acme==1.0"), ("local/acme", "local/acme@" + "1" * 40)]
+)
+def test_a_permalink_of_a_package_or_folder_is_an_address_too(
+    db: Path, repo: str, begin: str
+) -> None:
+    second = {"start_line": 20, "def_line": 21, "end_line": 40}
+    one = kernel("first", repo=repo, permalink=f"{begin}/ops/add.py#L1-L9")
+    two = kernel("second", repo=repo, permalink=f"{begin}/ops/add.py#L20-L40", **second)
+    save(db, crawled(one, two))
+    assert found(db, f"{begin}/ops/add.py#L20-L40") == Lookup(id=two.id)
+    assert found(db, f"{begin}/ops/add.py#L3-L5") == Lookup(id=one.id)
+    assert found(db, f"{begin}9/ops/add.py#L21-L41") == Lookup(id=two.id)
+    assert found(db, f"{begin}/ops/sub.py#L3-L5") == Lookup(id=None)
+    assert found(db, one.id) == Lookup(id=one.id)

@@ -84,6 +84,7 @@ LET_BE = {
     ],
     "nondeterministic": [
         "tl.atomic_add(y_ptr, 1)",
+        "x = tl.atomic_add(y_ptr, 0.0)",
         RANGE + "x = (tl.load(x_ptr + i) > 0.5).to(tl.int32)\ntl.atomic_add(y_ptr, tl.sum(x))",
         "a = tl.zeros((B,), dtype=tl.int32)\ntl.atomic_add(y_ptr, tl.sum(a))",
     ],
