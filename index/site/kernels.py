@@ -52,7 +52,13 @@ class Kernel:
     def outcome(self, release: str) -> str | None:
         """Return what compiling it with a release gave: the best of all targets, None: untried."""
         found = {outcome for triton, _, outcome in self.compiled if triton == release}
-        return next((o for o in ("compiled", "failed", "crashed", *found) if o in found), None)
+        return next(
+            (o for o in ("compiled", "failed", "crashed", "unknown", *found) if o in found), None
+        )
+
+
+# A crash, or guesses that were no good, say nothing sure of the release.
+_SURE = {"compiled": "yes", "failed": "no"}
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ class Kernels:
 
     def _mark(self, kernel: Kernel, place: int, release: str) -> str:
         outcome = kernel.outcome(release)
-        if outcome is not None and outcome != "not_extractable":
-            return "yes" if outcome == "compiled" else "no"
+        if outcome in _SURE:
+            return _SURE[outcome]
         if kernel.triton_min is None:
             return "unknown"
         newest = kernel.triton_max

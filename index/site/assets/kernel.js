@@ -2,14 +2,15 @@
 "use strict";
 (function () {
   const place = document.querySelector("[data-kernel]");
-  const COMPILED = { compiled: "yes", failed: "no", crashed: "crash", timeout: "late",
-    not_extractable: "apart" };
-  const MEANING = { yes: "compiles", no: "does not compile with what was assumed",
+  const COMPILED = { compiled: "yes", failed: "no", unknown: "open", crashed: "crash",
+    timeout: "late", not_extractable: "apart" };
+  const MEANING = { yes: "compiles", no: "does not compile",
+    open: "no arguments found that it compiles with",
     crash: "the compiler crashed", late: "compiling took too long",
     apart: "cannot be had as one file", has: "has every name it uses",
     lacks: "lacks a name it uses", unknown: "not known" };
-  const SIGNS = { yes: "✓", no: "✗", crash: "!", late: "…", apart: "–", has: "●", lacks: "○",
-    unknown: "?" };
+  const SIGNS = { yes: "✓", no: "✗", open: "?", crash: "!", late: "…", apart: "–", has: "●",
+    lacks: "○", unknown: "?" };
 
   function element(tag, options = {}, ...children) {
     const made = document.createElement(tag);
@@ -139,7 +140,7 @@
     const rows = [["names", releases.map((_, at) => inRange(at))], ...targets.map((target) => [target,
       releases.map((release, at) => {
         const known = tried.find((each) => each.target === target && each.triton === release);
-        return known ? COMPILED[known.outcome] || "no" : inRange(at) === "lacks" ? "lacks" : "unknown";
+        return known ? COMPILED[known.outcome] || "open" : inRange(at) === "lacks" ? "lacks" : "unknown";
       })])];
     const used = new Set(rows.flatMap(([, marks]) => marks));
     const range = k.triton_min === undefined ? "not known"
