@@ -45,10 +45,10 @@ SHORT_FORMS = {
 }
 
 _STOP = (
-    "a about an and any are as at be by can do does each find for from get have how i in into is "
-    "it its like me my need of on one or our over some show such than that the their them then "
-    "there these they this to use uses using via want we what when where which who with write "
-    "you your"
+    "a about an and any are as at be beginner beginners by can do does each find for from get "
+    "have how i in into is it its like me my need newcomer newcomers novice novices of on one "
+    "or our over show some such than that the their them then there these they this to use uses "
+    "using via want we what when where which who with write you your"
 )
 _COMMON = (
     "code efficient example fast function functions gpu implementation impl jit kernel kernels "

@@ -169,5 +169,7 @@ def _explain(found: Found, values: tuple[UnknownValue, ...], *, has_filters: boo
     for kind, value, near in unknown:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         note(f"no kernel has the {kind} {value!r}{hint}")
+    if found.is_partial:
+        note("no kernel has most of these words; those shown have some")
     if not found.ids and not unknown:
         note("nothing found" + ("; try fewer filters" if has_filters else "; try other words"))

@@ -101,6 +101,8 @@ class Found:
     ids: tuple[str, ...]
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
     read_as: tuple[tuple[str, str], ...] = ()
+    is_partial: bool = False
+    """Whether no kernel has most of what is asked for: these have some of it."""
 
 
 def search(
@@ -145,16 +147,22 @@ def search(
     values |= _bindings(wording) | {"foreign": _foreign(query, filters or Filters())}
     values |= {} if kind else {"operation_share": OPERATION_SHARE}
     asked = sum(not concept.is_common for concept in wording.concepts) or len(wording.concepts)
-    rows = []
+    rows, most_have = [], 0
     # In any other order than by relevance, what answers less would not come last.
     enough = min(ENOUGH, limit or ENOUGH) if sort is Sort.RELEVANCE else 1
     for required in range(asked // 2 + 1, 0, -1):
         rows = con.execute(statement, values | {"required": required}).fetchall()
+        most_have += len(rows) if required == asked // 2 + 1 else 0
         if len(rows) >= enough:
             break
     unknown = tuple((word, tuple(suggest(con, word))) for word in wording.unknown)
     ids = (_mixed(rows) if is_mixed else [id for id, _ in rows])[:limit]
-    return Found(ids=tuple(ids), unknown=unknown, read_as=wording.read_as)
+    return Found(
+        ids=tuple(ids),
+        unknown=unknown,
+        read_as=wording.read_as,
+        is_partial=bool(rows) and not most_have,
+    )
 
 
 def _mixed(rows: Sequence[tuple[str, float]]) -> list[str]:

@@ -70,6 +70,10 @@ def understand(con: duckdb.DuckDBPyConnection, query: str) -> Wording:
             plain = []
     found += reader.read(plain)
     concepts = {concept.term: concept for concept in found}
+    if reader.unknown and all(c.is_common or c.term in reader.guessed for c in concepts.values()):
+        # One word is like nothing here, and the others are slips at best: of another field.
+        strange = [word for word in asked if word in {*reader.unknown, *reader.read_as}]
+        return Wording(unknown=tuple(dict.fromkeys(strange)))
     return Wording(
         concepts=tuple(concepts.values()),
         unknown=tuple(dict.fromkeys(reader.unknown)),
@@ -83,6 +87,7 @@ class _Reader:
     def __init__(self, con: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
         self.unknown: list[str] = []
         self.read_as: dict[str, str] = {}
+        self.guessed: set[str] = set()
         self._con = con
         self._vocabulary = _Vocabulary(con, asked)
 
@@ -108,7 +113,9 @@ class _Reader:
             self.unknown.append(word)
             return ()
         self.read_as[word] = meant
-        return _Vocabulary(self._con, [meant]).terms(meant)
+        terms = _Vocabulary(self._con, [meant]).terms(meant)
+        self.guessed.update(terms)
+        return terms
 
 
 class _Vocabulary:

@@ -124,7 +124,7 @@ TI.words = (function () {
   // Reads a question. `needsJoined`: to tell, the joined words are to be loaded too.
   function understand(query, { completes = true } = {}) {
     const asked = askedWords(TI.opening.cut(query, data)).slice(0, data.knobs.MAX_WORDS);
-    const state = { unknown: [], readAs: new Map(), needsJoined: false, last: null };
+    const state = { unknown: [], readAs: new Map(), guessed: new Set(), needsJoined: false, last: null };
     if (completes && /[\p{L}\p{N}]$/u.test(query)) state.last = asked[asked.length - 1];
     const found = [];
     let plain = [];
@@ -145,6 +145,12 @@ TI.words = (function () {
     }
     found.push(...read(plain, state, false));
     const concepts = [...new Map(found.map((concept) => [concept.term, concept])).values()];
+    if (state.unknown.length && concepts.every((c) => c.isCommon || state.guessed.has(c.term))) {
+      // One word is like nothing here, and the others are slips at best: of another field.
+      const strange = asked.filter((w) => state.unknown.includes(w) || state.readAs.has(w));
+      return { concepts: [], asked, ...state, readAs: new Map(), unknown: [...new Set(strange)],
+        allAsked: askedWords(query) };
+    }
     for (const concept of concepts) {
       const parts = concept.term.split(JOINT);
       concept.parts = concept.literal.length ? concept.literal : parts.length > 1 ? parts : [];
@@ -174,13 +180,16 @@ TI.words = (function () {
       state.needsJoined = true;
       return [];
     }
-    const meant = meantWord(word) || (word === state.last ? completion(word) : null);
+    const slipOf = meantWord(word);
+    const meant = slipOf || (word === state.last ? completion(word) : null);
     if (meant === null) {
       state.unknown.push(word);
       return [];
     }
     state.readAs.set(word, meant);
-    return termsOf(meant);
+    const own = termsOf(meant);
+    for (const each of slipOf === null ? [] : own) state.guessed.add(each);
+    return own;
   }
 
   function completion(word) {

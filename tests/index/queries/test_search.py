@@ -192,6 +192,24 @@ def test_an_unknown_word_does_not_hide_what_the_others_find(
     assert [word for word, _ in found.unknown] == ["soapmacks"]
 
 
+@pytest.mark.parametrize("query", ["zzzzqqqq sofmax", "how to sofmax my zzzzqqqq kernel"])
+def test_of_a_question_of_another_field_no_word_is_guessed(
+    con: duckdb.DuckDBPyConnection, query: str
+) -> None:
+    found = search(con, query)
+    assert (found.ids, found.read_as) == ((), ())
+    assert {word for word, _ in found.unknown} == {"sofmax", "zzzzqqqq"}
+
+
+def test_who_asks_is_no_part_of_the_question(con: duckdb.DuckDBPyConnection) -> None:
+    assert search(con, "softmax kernel for a beginner") == search(con, "softmax kernel")
+
+
+def test_that_no_kernel_has_most_of_it_is_told(con: duckdb.DuckDBPyConnection) -> None:
+    assert search(con, "softmax swiglu").is_partial
+    assert not search(con, "softmax").is_partial
+
+
 def test_the_forward_kernel_comes_first_where_no_pass_is_asked_for(db: Path) -> None:
     save(db, crawled(*(kernel(name, path="k.py") for name in ("gelu_bwd", "gelu_fwd"))))
     assert ask(db, "gelu") == ["gelu_fwd", "gelu_bwd"]
