@@ -356,7 +356,7 @@ class _Collector:
             launcher = inside.qualname if inside is not None else None
             for target in self.launch_targets(noted):
                 if not isinstance(target, Unknown) and not self.is_foreign(target):
-                    yield Launch(target, launcher)
+                    yield Launch(target, launcher, _warms(noted.call))
 
     def handed(self, kernels: set[int]) -> Iterator[Handed]:
         """Yield what may be a kernel and is given to a function that may launch it."""
@@ -432,6 +432,10 @@ def _may_bring_kernel(what: Value | ast.expr) -> bool:
     return (
         isinstance(what, Import) and what.name is not None and not is_foreign_package(what.module)
     )
+
+
+def _warms(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "warmup"
 
 
 def _is_grid(node: ast.expr) -> bool:

@@ -232,6 +232,8 @@ class Launch(msgspec.Struct, frozen=True, array_like=True):
 
     target: Value
     launcher: str | None
+    warms: bool = False
+    """Whether it only compiles the kernel: `target.warmup(..., grid=...)`."""
 
 
 class Handed(msgspec.Struct, frozen=True, array_like=True):

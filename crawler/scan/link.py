@@ -87,6 +87,7 @@ def link_source(
     for path in sorted(files):
         _add_launches(evaluator, graph, path, kernels)
     _add_handed(evaluator, graph, kernels)
+    _add_warmed(evaluator, graph, kernels)
     for kernel in kernels.values():
         _add_uses(evaluator, kernel, kernels)
     _add_method_calls(kernels)
@@ -196,7 +197,19 @@ def _add_launches(
     evaluator: Evaluator, graph: CallGraph, path: str, kernels: Mapping[FunctionAt, _Kernel]
 ) -> None:
     for launch in evaluator.files[path].launches:
-        _note_launch(evaluator, graph, path, launch.target, launch.launcher, kernels)
+        if not launch.warms:
+            _note_launch(evaluator, graph, path, launch.target, launch.launcher, kernels)
+
+
+def _add_warmed(
+    evaluator: Evaluator, graph: CallGraph, kernels: Mapping[FunctionAt, _Kernel]
+) -> None:
+    """Count who compiles a kernel ahead as its launcher, where nothing launches it in sight."""
+    silent = {at: kernel for at, kernel in kernels.items() if not kernel.launchers}
+    for path in sorted(evaluator.files) if silent else ():
+        for launch in evaluator.files[path].launches:
+            if launch.warms:
+                _note_launch(evaluator, graph, path, launch.target, launch.launcher, silent)
 
 
 def _note_launch(

@@ -47,6 +47,8 @@ LAUNCHES = (
     beside("a loop over kernels", "for k in (add, other):\n    k[(1,)](x)"),
     beside("run with a grid", "add.run(x, grid=(1,), warmup=False)"),
     beside("warmup with a grid", "add.warmup(x, grid=(1,))"),
+    beside("warmup where another function launches", "def heat():\n    add.warmup(x, grid=(1,))\ndef f():\n    add[1](x)\n", "k.py::f"),
+    beside("a launch of what warmup gives", "def f():\n    c = add.warmup(x, grid=(1,))\n    c[(2,)](x)\n", "k.py::f"),
     beside("a wrapped kernel", "from torch.library import wrap_triton\nwrap_triton(add)[(1,)](x)"),
     beside("a wrapped kernel in a name", "from torch.library import wrap_triton\nw = wrap_triton(add)\nw[(1,)](x)"),
     beside("tuning applied later", "tuned = triton.autotune(configs=[], key=[])(add)\ntuned[(1,)](x)"),
