@@ -85,9 +85,29 @@ def mark_search_stale(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Make the search tables anew if kernels or rules changed; needs a transaction around it."""
+    """Make the search tables anew if kernels or rules changed; needs a transaction around it.
+
+    Most of what changes in a kernel, its code, commit and lines, is nothing that it is found by.
+    """
     if read_meta(con, "search_version") == search_version():
         return
+    state = _state(con)
+    if read_meta(con, "search_state") != state:
+        _make_anew(con, staging)
+        write_meta(con, "search_state", state)
+    write_meta(con, "search_version", search_version())
+
+
+def _state(con: duckdb.DuckDBPyConnection) -> str:
+    """Return what changes whenever anything does that the search tables are made from."""
+    parts = [search_version()]
+    for query in (_SEARCHED, _SEARCHED_OPERATIONS):
+        rows = con.execute(f"SELECT count(*), bit_xor(hash(r)) FROM ({query}) AS r").fetchall()
+        parts += map(str, rows[0])
+    return " ".join(parts)
+
+
+def _make_anew(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     kernels = [*con.execute(_SEARCHED).fetchall(), *_operations(con)]
     _break_up(con, staging, kernels)
     terms = _learn_words(con, staging)
@@ -103,7 +123,6 @@ def refresh_search(con: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     con.execute("INSERT INTO search_documents FROM documents")
     _name_ops(con, staging, {op for _, _, _, _, _, _, ops, *_ in kernels for op in ops}, terms)
     _build_postings(con, staging)
-    write_meta(con, "search_version", search_version())
 
 
 def _operations(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
