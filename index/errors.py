@@ -27,3 +27,7 @@ class OutputError(TritonIndexError):
 
 class CompileError(TritonIndexError):
     """Nothing can be compiled as asked: a file, a release or a target is not what it should be."""
+
+
+class LearnError(TritonIndexError):
+    """There is no such stage or exercise, or a file holds nothing that can be checked."""

@@ -15,6 +15,8 @@ from verified_kernels.records import CandidateError
 from verified_kernels.spec import Spec
 
 _MODULE = "candidate"
+# Parameters that say how, not what.
+_HOW = ("method",)
 
 
 def candidate_spec(spec: Spec, told: str) -> Spec:
@@ -26,6 +28,29 @@ def candidate_spec(spec: Spec, told: str) -> Spec:
     path, _, name = told.rpartition(":")
     function = _load(Path(path), name)
     return dataclasses.replace(spec, op=_called_as(function, spec))
+
+
+def _asked_for(
+    function: Callable[..., Any], spec: Spec, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """The settings that a candidate has to be told.
+
+    One that has no such parameter need not hear that it is the usual value, nor by which method: a
+    softmax of rows is right for rows, and wrong only where another dimension is asked for.
+    """
+    try:
+        own = inspect.signature(function).parameters
+        usual = inspect.signature(spec.op).parameters
+    except (TypeError, ValueError):
+        return settings
+    if any(p.kind is p.VAR_KEYWORD for p in own.values()):
+        return settings
+
+    def is_usual(name: str, value: Any) -> bool:
+        known = usual.get(name)
+        return name in _HOW or (known is not None and known.default == value)
+
+    return {n: v for n, v in settings.items() if n in own or not is_usual(n, v)}
 
 
 def _load(path: Path, name: str) -> Callable[..., Any]:
@@ -70,12 +95,13 @@ def _called_as(function: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
             names = inspect.signature(function).parameters
         except (TypeError, ValueError):
             return function(**arguments)
-        if arguments.keys() <= names.keys():
-            return function(**arguments)
-        # A learner's first parameter may be called otherwise; settings go by name all the same.
-        tensors = [v for v in arguments.values() if hasattr(v, "data_ptr")]
         settings = {n: v for n, v in arguments.items() if not hasattr(v, "data_ptr")}
-        return function(*tensors, **settings)
+        settings = _asked_for(function, spec, settings)
+        tensors = {n: v for n, v in arguments.items() if hasattr(v, "data_ptr")}
+        if tensors.keys() | settings.keys() <= names.keys():
+            return function(**tensors, **settings)
+        # A learner's first parameter may be called otherwise; settings go by name all the same.
+        return function(*tensors.values(), **settings)
 
     call.__name__ = spec.name
     return call

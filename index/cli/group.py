@@ -33,6 +33,7 @@ COMMANDS = {
     "wish": "Follow which kernels people wish for.",
     "verify": "Prove the bundled kernels, or a function of yours, against PyTorch.",
     "compile": "Compile kernels without a GPU, by release and target.",
+    "learn": "Show the learning path, or check your answer to an exercise.",
     "resources": "List articles, papers, videos and tools to learn from.",
     "mcp": "Serve coding agents over MCP, on stdio.",
     "update": "Fetch the published index and swap it in.",

@@ -18,6 +18,7 @@ SHOWN = (
     "version",
     "last_seen",
     "error",
+    "note",
 )
 
 
@@ -28,17 +29,18 @@ def command(settings: Settings, listing: Listing) -> None:
     """List the indexed sources.
 
     With each, how its last crawl ended and how many live kernels it has. What the index lacks of
-    the program's list is said first.
+    the program's list is said first; what the list notes of a source stands beside it.
     """
     from crawler.sources import listed_sources, load_sources
     from index.cli.output import note, print_listing
     from index.database import open_index
     from index.files.location import index_to_read
-    from index.queries.catalog import list_repos
+    from index.queries.catalog import list_repos, with_notes
     from index.queries.lacking import lacking_sentence, list_lacking
 
     listed = load_sources(listed_sources())
     with open_index(index_to_read(settings.db, note)) as con:
         if lacking := list_lacking(con, listed):
             note(lacking_sentence(lacking, len(listed)))
-        print_listing(list_repos(con), listing, record="repo", columns=SHOWN)
+        notes = {source.name.lower(): source.note for source in listed}
+        print_listing(with_notes(list_repos(con), notes), listing, record="repo", columns=SHOWN)

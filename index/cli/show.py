@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("id")
 @click.option("--source", is_flag=True, help="Print its code.")
+@click.option("--url", is_flag=True, help="Print its permalink alone.")
+@click.option("--open", "opens", is_flag=True, help="Open its permalink in the browser.")
 @format_option
 @click.pass_obj
-def command(settings: Settings, id: str, source: bool, style: str) -> int:
+def command(settings: Settings, id: str, source: bool, url: bool, opens: bool, style: str) -> int:
     """Show all that is known of one kernel.
 
     Or of one operation and the kernels that it runs.
@@ -51,6 +53,8 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
         return no_kernel(id, found.others, is_ambiguous=found.is_ambiguous)
     note_copies(id, found)
     (record,) = kernel.records()
+    if url or opens:
+        return _give_address(str(record["permalink"]), opens=opens)
     is_without_code = source and record["source"] is None
     if not is_without_code or style != "table":
         _print_kernel(kernel, reasons, style, source=source)
@@ -60,6 +64,19 @@ def command(settings: Settings, id: str, source: bool, style: str) -> int:
             f"{record['permalink']}, or get it with `triton-index crawl {record['repo']}`"
         )
     return 1 if is_without_code else 0
+
+
+def _give_address(permalink: str, *, opens: bool) -> int:
+    """Print an address, and open it in the browser; 1 where there is none to open it."""
+    from index.cli.output import emit, note
+
+    emit(lambda out: out.write(f"{permalink}\n"))
+    # What is indexed may come from anywhere: nothing but a page of the web is opened.
+    is_web = permalink.startswith(("https://", "http://"))
+    if not opens or (is_web and click.launch(permalink) == 0):
+        return 0
+    note("no browser could be started; the address is above")
+    return 1
 
 
 def _standing(con: DuckDBPyConnection, kernel: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 
@@ -25,6 +25,13 @@ def list_repos(con: duckdb.DuckDBPyConnection) -> Table:
         ORDER BY lower(name), name
         """,
     )
+
+
+def with_notes(repos: Table, notes: Mapping[str, str | None]) -> Table:
+    """Return the sources with what the list notes of each, by its name in lower case."""
+    told = (notes.get(str(name).lower()) for name in repos.column("repo"))
+    rows = tuple((*row, text) for row, text in zip(repos.rows, told, strict=True))
+    return Table(columns=(*repos.columns, "note"), rows=rows)
 
 
 def list_tags(con: duckdb.DuckDBPyConnection) -> Table:
