@@ -1,8 +1,8 @@
-"""What a check of a learner's function found, in words: where it is wrong, never how to mend it. Pure.
+"""What a check of a learner's function found, in words: where it is wrong, not how to mend it.
 
 A record carries one sentence: what the function was called with, the entry, the promise
 (`verified_kernels.check`). Here these are sorted by what is hard about the input, the plainest
-first, and what all failures have in common is said.
+first, and what all failures have in common is said. Pure.
 """
 
 from __future__ import annotations
