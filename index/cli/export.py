@@ -19,8 +19,8 @@ def command(settings: Settings, dest: Path, facts: bool, wishes: bool) -> None:
 
     DEST ends in .parquet, .json, .jsonl, .csv or .md, which decides the format. Each kernel has
     the fields of `show` and its source text; removed kernels are included. Markdown is a page of
-    the live ones. Of the wish-list, Markdown is a board of the wishes that are not settled; there
-    is no .parquet of it.
+    the live ones by op, the most trusted of each. Of the wish-list, Markdown is a board of the
+    wishes that are not settled; there is no .parquet of it.
     """
     from index.cli.output import note
     from index.database import open_index

@@ -18,6 +18,7 @@ from verified_kernels.records import Pass, Record
 _TENSOR = re.compile(r"(?<![\w\]])(\w+) \[([\d, ]*)\]")
 _VALUES = re.compile(r": (\S+) where (\S+) is right")
 _SHAPES = re.compile(r"shape \[([\d, ]*)\] where \[([\d, ]*)\] is right")
+_DIMS = re.compile(r"\bdim=(-?\d+|\([-\d, ]*\)|None)")
 _DIM = re.compile(r"\bdim=(-?\d+)\b")
 _NO_PARAMETER = re.compile(r"TypeError: .*unexpected keyword argument '(\w+)'")
 _RAISED = re.compile(r"(?:^|: )(\w*(?:Error|Exception|Interrupt)): ")
@@ -139,16 +140,30 @@ def _values(record: Record) -> tuple[float, float] | None:
 
 
 def _ragged(failed: Sequence[Record]) -> Iterator[str]:
-    lengths = [shape[-1] for r in failed for shape in _shapes(r.note or "")[:1] if shape]
-    if len(lengths) > 1 and len(lengths) == len(failed) and not any(map(_fills_a_block, lengths)):
+    lengths = [_length(r) for r in failed if _VALUES.search(r.note or "")]
+    if len(lengths) > 1 and None not in lengths and not any(map(_fills_a_block, lengths)):
         yield (
-            "no plain input that it is wrong on has a length that is a power of two: what do the "
+            "no plain input with a wrong entry has a length that is a power of two: what do the "
             "lanes past the end hold, and do they take part?"
         )
 
 
-def _fills_a_block(length: int) -> bool:
-    return length > 0 and length & (length - 1) == 0
+def _length(record: Record) -> int | None:
+    """Return how many entries meet in one result: those along `dim`, else along the last one."""
+    shape = next(iter(_shapes(record.note or "")), ())
+    asked = _DIMS.search(record.note or "")
+    if not shape:
+        return None
+    if asked is None:
+        return shape[-1]
+    axes = _numbers(asked[1].strip("()")) if asked[1] != "None" else tuple(range(len(shape)))
+    if not all(-len(shape) <= axis < len(shape) for axis in axes):
+        return None
+    return math.prod(shape[axis] for axis in axes)
+
+
+def _fills_a_block(length: int | None) -> bool:
+    return length is not None and length > 0 and length & (length - 1) == 0
 
 
 def _nan_from_numbers(failed: Sequence[Record]) -> Iterator[str]:
@@ -181,14 +196,17 @@ def _past_its_time(failed: Sequence[Record]) -> Iterator[str]:
 def _other_axis(failed: Sequence[Record]) -> Iterator[str]:
     for record in failed:
         note = record.note or ""
-        wrong, shapes = _SHAPES.search(note), _shapes(note)
-        if not (wrong and shapes):
+        wrong, asked, shapes = _SHAPES.search(note), _DIM.search(note), _shapes(note)
+        if not (wrong and asked and shapes and shapes[0]):
             continue
-        for axis in range(len(shapes[0])):
-            left = shapes[0][:axis] + shapes[0][axis + 1 :]
-            if left == _numbers(wrong[1]) != _numbers(wrong[2]):
-                yield f"its shape is what dimension {axis} gives: another axis than asked for"
-                return
+        without = [shapes[0][:axis] + shapes[0][axis + 1 :] for axis in range(len(shapes[0]))]
+        right = int(asked[1]) % len(without)
+        if without[right] != _numbers(wrong[2]) or without[right] == _numbers(wrong[1]):
+            continue
+        if _numbers(wrong[1]) in without:
+            axis = without.index(_numbers(wrong[1]))
+            yield f"its shape is what dimension {axis} gives: another axis than asked for"
+            return
 
 
 def _one_dimension(failed: Sequence[Record]) -> Iterator[str]:

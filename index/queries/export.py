@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
@@ -17,16 +18,19 @@ from index.table import Table
 
 # What others wrote: left out where only facts are wanted.
 PROSE_COLUMNS = ("summary", "docstring", "source")
-# What a page can show of a kernel.
-PAGE_COLUMNS = ("id", "role", "ops", "tags", "license", "stars", "summary", "permalink")
+# What a page can show of a kernel, and of how many kernels of one op.
+PAGE_COLUMNS = ("id", "role", "license", "stars", "summary", "permalink")
+MOST_OF_AN_OP = 20
+_NO_OP = "no op known"
+_BEST_FIRST = "k.is_test IS TRUE, k.standing DESC NULLS LAST, k.stars DESC NULLS LAST, k.id"
 
 
 def export_kernels(con: duckdb.DuckDBPyConnection, dest: Path, *, facts_only: bool = False) -> int:
     """Write all kernels to `dest` and return how many; its suffix decides the format.
 
     The record of the view `kernels` with the source text as a last column, without all
-    `PROSE_COLUMNS` if only facts are wanted. Markdown gets live kernels and `PAGE_COLUMNS`. The
-    file appears whole or not at all.
+    `PROSE_COLUMNS` if only facts are wanted. Markdown is a page for people: `PAGE_COLUMNS` of live
+    kernels by op, of each the most trusted `MOST_OF_AN_OP`. The file appears whole or not at all.
 
     Raises:
         QueryError: the suffix is of no format.
@@ -41,10 +45,17 @@ def export_kernels(con: duckdb.DuckDBPyConnection, dest: Path, *, facts_only: bo
     if facts_only:
         columns = tuple(column for column in columns if column not in PROSE_COLUMNS)
     selected = ", ".join("s.source" if column == "source" else f"k.{column}" for column in columns)
-    query = (
-        f"SELECT {selected} FROM kernels AS k JOIN kernel_rows AS s USING (id) "
-        f"WHERE {'k.removed_at IS NULL' if is_page else 'true'} ORDER BY k.id"
-    )
+    query = f"SELECT {selected} FROM kernels AS k JOIN kernel_rows AS s USING (id) ORDER BY k.id"
+    if is_page:
+        # Its first op; within one the most trusted first.
+        query = f"""
+            SELECT coalesce(k.ops[1], '{_NO_OP}') AS op, count(*) OVER (PARTITION BY op) AS n,
+                {selected}
+            FROM kernels AS k JOIN kernel_rows AS s USING (id)
+            WHERE k.removed_at IS NULL
+            QUALIFY row_number() OVER (PARTITION BY op ORDER BY {_BEST_FIRST}) <= {MOST_OF_AN_OP}
+            ORDER BY k.ops[1] IS NULL, op, {_BEST_FIRST}
+        """
     with _written_whole(dest) as draft:
         return write(con, query, draft)
 
@@ -112,10 +123,25 @@ def _write_text(
     return write_rows
 
 
+def _write_page(con: duckdb.DuckDBPyConnection, query: str, draft: Path) -> int:
+    rows = con.execute(query).fetchall()
+    columns = tuple(name for name, *_ in con.description or ())[2:]
+    with draft.open("w", encoding="utf-8", newline="") as out:
+        out.write(f"# Triton kernels by op\n\nOf each op at most {MOST_OF_AN_OP}.\n")
+        for (op, n), group in groupby(rows, key=lambda row: row[:2]):
+            shown = tuple(plain_row(columns, row[2:]) for row in group)
+            out.write(f"\n## {op} ({n:,})\n\n")
+            write_md(Table(columns=columns, rows=shown), out)
+            if n > len(shown):
+                how = "" if op == _NO_OP else f": `triton-index search --op {op}`"
+                out.write(f"\n{n - len(shown):,} more{how}\n")
+    return len(rows)
+
+
 _WRITERS: dict[str, Callable[[duckdb.DuckDBPyConnection, str, Path], int]] = {
     ".parquet": _write_parquet,
     ".json": _write_text(write_json),
     ".jsonl": _write_text(write_jsonl),
     ".csv": _write_text(write_csv),
-    ".md": _write_text(write_md),
+    ".md": _write_page,
 }

@@ -65,6 +65,15 @@ def test_failures_are_sorted_by_what_is_hard_about_the_input(one: Record, kind: 
     ("failed", "said"),
     [
         (RAGGED, "has a length that is a power of two"),
+        (
+            [
+                *RAGGED,
+                record("columns", wrong("[129, 8], dim=0", "2")),
+                record("everything", wrong("[3, 8], dim=None", "2")),
+                record("keepdim", "x [3, 8], dim=1: output: shape [3] where [3, 1] is right"),
+            ],
+            "has a length that is a power of two",
+        ),
         ([record("rows", "x [3, 8]: output[0]: nan where 1 is right; 1 of 3")], "NaN came out"),
         ([record("rows", "x [3, 8]: wrote after an output of 32 bytes")], "past an end"),
         ([record("the process of mode verify", "died of signal 11: (in rows)")], "ended the proc"),
@@ -97,6 +106,17 @@ def test_what_failures_share_is_said(failed: list[Record], said: str) -> None:
         ([*RAGGED, record("rows of 128", "x [3, 128]: output[0]: 2 where 1.0 is right")], "power"),
         ([record("NaN", "x [3, 8]: output[0]: nan where 1 is right; 1 of 3")], "NaN came out"),
         (RAGGED, "(n - 1) / n"),
+        (
+            [record("keepdim", "x [3, 8], dim=1: output: shape [3] where [3, 1] is right")],
+            "another axis",
+        ),
+        (
+            [
+                *RAGGED,
+                record("columns", wrong("[128, 9], dim=0", "2")),
+            ],
+            "power of two",
+        ),
         ([*RAGGED, record("r", wrong("[3, 9]", "2"), dtype="float16")], "float16 has"),
     ],
 )  # fmt: skip

@@ -75,12 +75,19 @@ def test_facts_hold_nothing_that_others_wrote(library: Path, tmp_path: Path, suf
         assert "SECRET" not in str(read(dest))
 
 
-def test_markdown_is_a_page_of_live_kernels(library: Path, tmp_path: Path) -> None:
+def test_markdown_is_a_page_of_live_kernels_by_op(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dest = tmp_path / "KERNELS.md"
     assert export(library, dest) == 2
-    head, _, *lines = dest.read_text().splitlines()
+    text = dest.read_text()
+    head, _, *lines = [line for line in text.splitlines() if line.startswith("|")]
     assert head == f"| {' | '.join(PAGE_COLUMNS)} |"
     assert [line.split(" |")[0].rpartition("&#58;")[2] for line in lines] == ["a", "b"]
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## no op known (2)"]
+    monkeypatch.setattr("index.queries.export.MOST_OF_AN_OP", 1)
+    assert export(library, dest) == 1
+    assert "\n1 more\n" in dest.read_text()
 
 
 @pytest.mark.parametrize("name", ["kernels", "kernels.xlsx", "kernels.json.gz", ".json"])
