@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from verified_kernels.records import Pass, Record
 
-_TENSOR = re.compile(r"(?<![\w\]])(\w+) \[([\d, ]*)\]")
+_TENSOR = re.compile(r"\b(?!strides )(\w+) \[([\d, ]*)\]")
 _VALUES = re.compile(r": (\S+) where (\S+) is right")
 _SHAPES = re.compile(r"shape \[([\d, ]*)\] where \[([\d, ]*)\] is right")
 _DIMS = re.compile(r"\bdim=(-?\d+|\([-\d, ]*\)|None)")
@@ -237,13 +237,10 @@ def _half(failed: Sequence[Record]) -> Iterator[str]:
 def _divisor(failed: Sequence[Record]) -> Iterator[str]:
     ratios = []
     for record in failed:
-        values, shapes = _values(record), _shapes(record.note or "")
-        found = _DIM.search(record.note or "")
-        if not (record.kernel == "var" and values and values[1] and shapes and found):
-            return
-        n = shapes[0][int(found[1])] if len(shapes[0]) > int(found[1]) else 0
-        ratios.append(n > 1 and abs(values[0] / values[1] * n / (n - 1) - 1) < NEAR)
-    if ratios and all(ratios):
+        values, n = _values(record), _length(record) or 0
+        if record.kernel == "var" and values and n > 1 and values[1] and math.isfinite(values[1]):
+            ratios.append(abs(values[0] / values[1] * n / (n - 1) - 1) < NEAR)
+    if len(ratios) > 1 and all(ratios):
         yield "its results are (n - 1) / n of what is right: look at what it divides by"
 
 

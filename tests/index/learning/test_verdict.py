@@ -46,6 +46,7 @@ RAGGED = [
     [
         (record("rows", "x [3, 129]: output[0]: 1 where 2 is right"), Input.PLAIN),
         (record("padded rows", "x [3, 9] with strides [12, 1]: output: ..."), Input.STRIDED),
+        (record("expanded", "x [6, 50] with strides [0, 1]: output: ..."), Input.STRIDED),
         (record("NaN and infinity", "x [9, 13]: output[0]: 1 where nan is right"), Input.SPECIAL),
         (record("no entries in a row", "x [3, 0], dim=1: IndexError: no"), Input.EMPTY),
         (record("whole numbers", "x [3, 9]: output[0]: 1 where 2", dtype="int64"), Input.INTEGER),
