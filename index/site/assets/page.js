@@ -3,6 +3,7 @@
 (function () {
   const PAGE = 20;            // results painted at once
   const FIRST_VALUES = 8;     // values of a facet painted with the results; the rest follow
+  const MOST_VALUES = 200;
   const LABELS = { op: "Operator", tag: "Kind", dtype: "Dtype", feature: "Feature",
     triton: "Triton release", license: "Licence", verified: "Verified", role: "Role",
     dialect: "Dialect", hardware: "Hardware", pass: "Backward", repo: "Source" };
@@ -22,6 +23,7 @@
   let last = null;
   let turn = 0;
   let facetTimer = 0;
+  let addressTimer = 0;
 
   // ---- Address -------------------------------------------------------------------------------
 
@@ -53,6 +55,7 @@
 
   // Typing changes the address in place; what is chosen or committed is a step of its own.
   function keep(isStep) {
+    clearTimeout(addressTimer);
     const wanted = location.pathname + address();
     if (location.pathname + location.search + (location.hash || "#") === wanted) return;
     history[isStep ? "pushState" : "replaceState"](null, "", wanted);
@@ -212,7 +215,7 @@
       counts[facet].forEach((n, at) => {
         if (n || chosen.includes(known[at])) entries.push([known[at], n]);
       });
-      entries.sort(orderOf(facet, chosen));
+      entries = entries.sort(orderOf(facet, chosen)).slice(0, MOST_VALUES);
       group.hidden = !entries.length;
       values.replaceChildren(...entries.slice(0, FIRST_VALUES).map((each) => button(facet, each)));
       if (entries.length > FIRST_VALUES) rest.push([facet, values, entries.slice(FIRST_VALUES)]);
@@ -295,8 +298,11 @@
   function listen() {
     box.addEventListener("input", () => {
       state.q = box.value;
-      keep(false);
-      run();
+      // Painting comes first: browsers take their time to change an address.
+      run().then(() => {
+        clearTimeout(addressTimer);
+        addressTimer = setTimeout(() => keep(false), 20);
+      });
     });
     document.addEventListener("keydown", (event) => {
       const isInside = event.target === box || results.contains(event.target);

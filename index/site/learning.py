@@ -1,0 +1,48 @@
+"""Where to learn more: the resources on one page, by kind, filtered as one types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from index.learning.resources import Kind, Resource, load_resources
+from index.site.folder import SiteFolder
+from index.site.kernels import Kernels
+from index.site.pages import Page, render
+
+# The order in which people come for them, and what a group of them is called.
+_GROUPS = {
+    Kind.COURSE: "Courses and tutorials",
+    Kind.ARTICLE: "Articles",
+    Kind.PAPER: "Papers",
+    Kind.VIDEO: "Videos",
+    Kind.NOTEBOOK: "Notebooks",
+    Kind.PUZZLE: "Puzzles",
+    Kind.TOOL: "Tools",
+    Kind.LIBRARY: "Libraries",
+    Kind.INTEGRATION: "Integrations",
+    Kind.BACKEND: "Backends",
+    Kind.CONFERENCE: "Conferences",
+    Kind.COMMUNITY: "Communities",
+}
+
+
+def write_resources(folder: SiteFolder, kernels: Kernels) -> None:
+    """Write the page of everything to read, watch and try."""
+    found = load_resources()
+    groups: list[tuple[Kind, str, Sequence[Resource]]] = [
+        (kind, name, [one for one in found if one.kind is kind]) for kind, name in _GROUPS.items()
+    ]
+    page = Page(
+        address="resources.html",
+        title="Resources for Triton kernels",
+        about=f"{len(found)} articles, papers, videos, tools and courses for people who write "
+        "Triton kernels, each with a word on what it is good for.",
+    )
+    html = render(
+        "resources.html",
+        page,
+        groups=[group for group in groups if group[2]],
+        n=len(found),
+        ops=kernels.by_op,
+    )
+    folder.page(page.address, html)
