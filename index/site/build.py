@@ -18,6 +18,7 @@ from index.site.folder import MARK, SiteFolder
 from index.site.kernel_cards import card_shards
 from index.site.kernel_list import kernel_list
 from index.site.kernels import Kernels, read_kernels
+from index.site.learning import write_learn, write_resources
 from index.site.needed import write_needed
 from index.site.news import write_news
 from index.site.op_pages import write_ops
@@ -117,6 +118,8 @@ def _write_pages(
         folder.write(address, badge)
     write_verified(con, folder, kernels, HOME)
     write_releases(con, folder, kernels)
+    write_learn(folder, kernels)
+    write_resources(folder, kernels)
     write_news(con, folder, kernels, base_url)
     write_outlines(folder, kernels, base_url)
 

@@ -1,4 +1,4 @@
-"""Where to learn more: the resources on one page, by kind, filtered as one types."""
+"""Where to learn more: the resources by kind, filtered as one types, and by stage."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ def write_resources(folder: SiteFolder, kernels: Kernels) -> None:
         page,
         groups=[group for group in groups if group[2]],
         n=len(found),
+        ops=kernels.by_op,
+    )
+    folder.page(page.address, html)
+
+
+def write_learn(folder: SiteFolder, kernels: Kernels) -> None:
+    """Write the page of what to read and try, stage by stage."""
+    found = load_resources()
+    stages = sorted({one.stage for one in found if one.stage is not None})
+    page = Page(
+        address="learn/index.html",
+        title="Learn to write Triton kernels",
+        about="What to read, watch and try, stage by stage, with open kernels as examples.",
+    )
+    html = render(
+        "learn.html",
+        page,
+        stages=[(stage, [one for one in found if one.stage == stage]) for stage in stages],
         ops=kernels.by_op,
     )
     folder.page(page.address, html)

@@ -15,6 +15,8 @@ _PAGES = (
     ("releases.html", "Releases of Triton", "what came, what went, what replaces it"),
     ("verified.html", "Verified kernels", "held to PyTorch, with timings"),
     ("needed.html", "Needed", "wishes, and operators that no kernel serves"),
+    ("learn/index.html", "Learn", "what to read and try, by stage"),
+    ("resources.html", "Resources", "articles, papers, videos, tools, courses"),
     ("new.html", "What is new", "the latest crawls"),
 )
 _DATA = (

@@ -23,6 +23,8 @@ NAVIGATION = (
     ("releases.html", "Releases"),
     ("verified.html", "Verified"),
     ("needed.html", "Needed"),
+    ("learn/index.html", "Learn"),
+    ("resources.html", "Resources"),
     ("new.html", "What is new"),
 )
 

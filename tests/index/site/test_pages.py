@@ -18,7 +18,8 @@ KERNEL = "kernel.html#acme%2Fkernels%3Aops%2Fnorm.py%3A%3Arms_norm_fwd_kernel"
 PAGES = (
     "index.html", "index.html#q=norm&license=MIT", KERNEL, "kernel.html#none", "op/index.html",
     "op/rms_norm.html", "repo/index.html", "repo/acme/kernels.html", "needed.html",
-    "verified.html", "releases.html#name=make_block_ptr", "new.html",
+    "verified.html", "releases.html#name=make_block_ptr", "new.html", "resources.html#q=attention",
+    "learn/index.html",
 )  # fmt: skip
 by_page = pytest.mark.parametrize("address", PAGES)
 
@@ -124,6 +125,18 @@ def test_badges_are_pictures_that_say_in_words_what_they_show(small_site: Path) 
     badge = ElementTree.parse(small_site / "badge" / "zeta" / "gemm.svg").getroot()
     assert badge.get("aria-label") == "triton-index: 26 kernels"
     assert (small_site / "badge" / "kernel" / "3.0-and-later.svg").exists()
+
+
+def test_resources_are_filtered_by_all_words(browser: Any, small_site: Path) -> None:
+    visit = Visit(browser, small_site)
+    page = visit.open("resources.html")
+    everything = page.locator("[data-filter-item]:visible").count()
+    page.fill("#filter", "video attention")
+    found = page.locator("[data-filter-item]:visible")
+    assert 0 < found.count() < everything
+    assert page.inner_text("[data-filter-count]") == f"{found.count()} found"
+    assert visit.faults == []
+    visit.close()
 
 
 def test_what_is_missing_and_wished_for_stands_with_its_op(small_site: Path) -> None:
