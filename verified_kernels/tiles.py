@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -46,11 +47,13 @@ def _pack_kernel(
     stride_xm,
     stride_xn,
     stride_ym,
+    EVEN: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
     """Copies x [batch, n_rows, n_cols] of any strides to rows that are stride_ym apart.
 
+    n_cols and stride_ym are multiples of EVEN, so that as many entries are stored at once.
     Grid: (tiles of BLOCK_M x BLOCK_N over all of x,).
     """
     # One program instance handles one tile of one matrix.
@@ -60,10 +63,11 @@ def _pack_kernel(
     tile = tl.program_id(0) % tiles
     rows = (tile // num_n) * BLOCK_M + tl.arange(0, BLOCK_M)
     cols = (tile % num_n) * BLOCK_N + tl.arange(0, BLOCK_N)
-    inside = (rows < n_rows)[:, None] & (cols < n_cols)[None, :]
+    inside = (rows < n_rows)[:, None] & tl.max_constancy(cols < n_cols, EVEN)[None, :]
     rows, cols = rows.to(tl.int64)[:, None], cols.to(tl.int64)[None, :]
     x = tl.load(x_ptr + batch * stride_xb + rows * stride_xm + cols * stride_xn, mask=inside)
-    tl.store(y_ptr + (batch * n_rows + rows) * stride_ym + cols, x, mask=inside)
+    y_rows = tl.multiple_of((batch * n_rows + rows) * stride_ym, (EVEN, EVEN))
+    tl.store(y_ptr + y_rows + cols, x, mask=inside)
 
 
 @triton.jit
@@ -123,8 +127,9 @@ def copy_rows(x: Tensor, y: Tensor) -> None:
     batch, n_rows, n_cols = x.shape
     block_m, block_n = (16, 256) if x.stride(2) == 1 else (64, 64)
     grid = (batch * cdiv(n_rows, block_m) * cdiv(n_cols, block_n),)
+    even = math.gcd(16, n_cols, y.stride(1))
     launch_on(x.device, _pack_kernel, grid)(
-        x, y, n_rows, n_cols, *x.stride(), y.stride(1), block_m, block_n, num_warps=4
+        x, y, n_rows, n_cols, *x.stride(), y.stride(1), even, block_m, block_n, num_warps=4
     )
 
 

@@ -1,7 +1,9 @@
 """The check itself: what it accepts, and each thing it must not let pass."""
 
 import dataclasses
+import importlib
 import math
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ import verified_kernels as vk  # noqa: E402 - after the check that there is a Py
 from verified_kernels.check import check_case, compare  # noqa: E402
 from verified_kernels.guard import GuardedAllocations  # noqa: E402
 from verified_kernels.mutants import MutantError, mutated  # noqa: E402
+from verified_kernels.ops import conv2d as conv2d_file  # noqa: E402
 from verified_kernels.ops import softmax as softmax_file  # noqa: E402
 from verified_kernels.spec import Case, Mutant, Tolerance  # noqa: E402
 
@@ -129,6 +132,15 @@ def test_only_empty_tensors_are_guarded_and_bands_are_reported_on_either_side():
 def test_a_mutant_whose_edit_does_not_apply_once_is_an_error(old, tmp_path):
     with pytest.raises(MutantError, match="occurs"):
         mutated(softmax_file, Mutant(why="none", old=old, new=""), tmp_path)
+
+
+def test_a_mutant_may_be_of_a_file_that_the_kernel_file_is_made_of(tmp_path):
+    old, new = "tap // S * dilation_h - padding_h", "tap // S * dilation_h"
+    copy = mutated(conv2d_file, Mutant(why="none", old=old, new=new), tmp_path)
+    kernels = importlib.import_module("mutant_of_conv2d_kernels")
+    assert new in (tmp_path / "mutant_of_conv2d_kernels.py").read_text()
+    assert sys.modules["mutant_of_conv2d_paths"].weight_kernel is kernels.weight_kernel
+    assert copy.SPEC.op is copy.conv2d is not conv2d_file.conv2d
 
 
 def test_mutant_cases_must_exist():

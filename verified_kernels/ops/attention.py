@@ -407,36 +407,13 @@ def _backward_kv(
     ragged = tl.where((full < n_queries) & (full >= plain), 1, 0)
     masked = tl.where(first_k < n_keys, on_diagonal + ragged, 0)
     end = tl.where(first_k < n_keys, full, 0)
+    # The masked steps of all heads come last: in front of the others, they made the compiler wait
+    # for each product before it starts the next.
     for member in tl.range(0, group):
         head_q = head * group + member
         q_view = head_view(q_ptr, batch, head_q, start_q, strides_q)
         do_view = head_view(do_ptr, batch, head_q, start_q, strides_d)
         at_l = head_offset(batch, head_q, start_q, strides_l)
-        for step in tl.range(0, masked if CAUSAL or RAGGED else 0, num_stages=1):
-            first = tl.where(step < on_diagonal, begin + step * BLOCK_M, full)
-            dk, dv = _gather_kv(
-                dk,
-                dv,
-                k,
-                v,
-                q_view,
-                do_view,
-                q_desc,
-                do_desc,
-                lse_ptr + at_l,
-                delta_ptr + at_l,
-                keys,
-                first,
-                n_queries,
-                n_keys,
-                scale,
-                True,
-                RAGGED,
-                CAUSAL,
-                PRECISION,
-                HEAD_DIM,
-                BLOCK_M,
-            )
         for first in tl.range(plain, end, BLOCK_M):
             dk, dv = _gather_kv(
                 dk,
@@ -456,6 +433,36 @@ def _backward_kv(
                 scale,
                 False,
                 False,
+                CAUSAL,
+                PRECISION,
+                HEAD_DIM,
+                BLOCK_M,
+            )
+    for member in tl.range(0, group if CAUSAL or RAGGED else 0):
+        head_q = head * group + member
+        q_view = head_view(q_ptr, batch, head_q, start_q, strides_q)
+        do_view = head_view(do_ptr, batch, head_q, start_q, strides_d)
+        at_l = head_offset(batch, head_q, start_q, strides_l)
+        for step in tl.range(0, masked, num_stages=1):
+            first = tl.where(step < on_diagonal, begin + step * BLOCK_M, full)
+            dk, dv = _gather_kv(
+                dk,
+                dv,
+                k,
+                v,
+                q_view,
+                do_view,
+                q_desc,
+                do_desc,
+                lse_ptr + at_l,
+                delta_ptr + at_l,
+                keys,
+                first,
+                n_queries,
+                n_keys,
+                scale,
+                True,
+                RAGGED,
                 CAUSAL,
                 PRECISION,
                 HEAD_DIM,
@@ -501,7 +508,8 @@ def _gather_q(
     return tl.dot(ds.to(k.dtype), k, dq, input_precision=PRECISION)
 
 
-@triton.jit
+# With a single key as a constant, ptxas of Triton 3.6 crashes.
+@triton.jit(do_not_specialize=("n_keys",))
 def _backward_q(
     q_ptr,
     k_ptr,
@@ -622,7 +630,7 @@ def backward_config(x: Tensor, per_query: bool) -> tuple[int, int, dict[str, int
         return 64, 64, {"num_stages": 2, **launch_options(4, 128 if per_query else None)}
     if x.shape[-1] <= 128:
         return 64, 64, {"num_stages": 2, **launch_options(4)}
-    return 64, 32, {"num_stages": 2, **launch_options(8)}
+    return 64, 32 if per_query else 64, {"num_stages": 2, **launch_options(8)}
 
 
 def _by_rows(x: Tensor, block: int) -> tuple[Tensor, Any]:

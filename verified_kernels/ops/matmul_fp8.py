@@ -431,9 +431,9 @@ SPEC = Spec(
             cases=("blocks, several tiles",),
         ),
         Mutant(
-            why="a block that ends early adds what lies behind",
-            old="mask=(rows < M)[:, None] & (ks < K)[None, :], other=0.0)",
-            new="mask=(rows < M)[:, None] & (ks < K + 1)[None, :], other=1.0)",
+            why="a last block that is short is left out",
+            old="for block in range(tl.cdiv(K, BLOCK_K)):",
+            new="for block in range(K // BLOCK_K):",
             cases=("blocks",),
         ),
         Mutant(

@@ -18,7 +18,9 @@ buffer; the program that arrives last adds them up, in a fixed order.
   16 bits apart become two numbers by one logical operation, and subtracting 128 + zero is exact.
   That is the one place of this package with inline assembly; where it cannot be had, plain
   arithmetic stands.
-- Scales are loaded a step ahead: they are needed last and would be waited for first.
+- Scales and zeros of 16 bits are no copy for the pipeline, which takes four bytes at least and only
+  what a product waits for. Loaded a step ahead they were waited for all the same. As words of two
+  columns, both by one load, they come as many steps ahead as the weights: 7 to 20% faster.
 - A counter decides who is last, so it has to be zero before and after.
 
 **What bounds it.** Instructions to unpack: reading alone would take 0.6 of the time. Above 64 rows
@@ -114,6 +116,14 @@ def _unpack(words, zero, IS_BF16: tl.constexpr, ASSEMBLY: tl.constexpr):
 
 
 @triton.jit
+def _columns(pairs, dtype: tl.constexpr):
+    """Pairs of 16-bit numbers [n], as int32, as numbers [2 n]."""
+    low = pairs.to(tl.int16).to(dtype, bitcast=True)
+    high = (pairs >> 16).to(tl.int16).to(dtype, bitcast=True)
+    return tl.join(low, high).reshape(2 * pairs.shape[0])
+
+
+@triton.jit
 def _kernel(
     x_ptr,
     packed_ptr,
@@ -132,6 +142,7 @@ def _kernel(
     STEPS: tl.constexpr,
     SPLITS: tl.constexpr,
     EVEN: tl.constexpr,
+    PAIRS: tl.constexpr,
     ASSEMBLY: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
@@ -141,7 +152,8 @@ def _kernel(
     packed is int32 [steps, N, 16], scales and zeros [n_groups, N]. BLOCK_M spans all rows, BLOCK_N
     columns; a split takes STEPS steps of 128. part is fp32 [SPLITS, M, N], count int32 [column
     blocks], zero before and after; both only for several splits. EVEN: nothing of N or K is left
-    over. Grid: (cdiv(N, BLOCK_N), SPLITS). Sums are fp32.
+    over; PAIRS: so, and scales and zeros of two columns can be read as one word. Grid: (cdiv(N,
+    BLOCK_N), SPLITS). Sums are fp32.
     """
     # One program instance handles one split of BLOCK_N columns.
     is_bf16: tl.constexpr = x_ptr.dtype.element_ty == tl.bfloat16
@@ -157,8 +169,15 @@ def _kernel(
     first = split * STEPS
     acc = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     group = tl.minimum(first * 128 // GROUP, n_groups - 1)
-    next_scale = tl.load(scales_ptr + group * N + cols, mask=inside, other=0.0)
-    next_zero = tl.load(zeros_ptr + group * N + cols, mask=inside, other=0.0)
+    if PAIRS:
+        # Of four bytes, and one load: so they are copied as many steps ahead as the weights.
+        side = tl.arange(0, 2)
+        bases = tl.where(side == 0, scales_ptr.to(tl.int64), zeros_ptr.to(tl.int64))
+        pairs = block * (BLOCK_N // 2) + tl.arange(0, BLOCK_N // 2)
+        pair_ptrs = bases.to(tl.pointer_type(tl.int32))[None, :] + pairs[:, None]
+    else:
+        next_scale = tl.load(scales_ptr + group * N + cols, mask=inside, other=0.0)
+        next_zero = tl.load(zeros_ptr + group * N + cols, mask=inside, other=0.0)
     q_ptrs = packed_ptr + first.to(tl.int64) * N * 16 + cols[:, None] * 16 + words[None, :]
     for step in range(first, first + STEPS):
         k = step * 128 + ks
@@ -172,12 +191,18 @@ def _kernel(
         q_ptrs += N * 16
         x_ptrs = x_ptr + rows.to(tl.int64)[:, None] * stride_xm + k[None, :] * stride_xk
         x = tl.load(x_ptrs, mask=(rows < M)[:, None] & k_inside[None, :], other=0.0)
-        scale = next_scale.to(tl.float32)
-        zero = next_zero
+        if PAIRS:
+            sides = tl.load(pair_ptrs + step * 128 // GROUP * (N // 2))
+            of_scales, of_zeros = tl.split(sides)
+            scale = _columns(of_scales, scales_ptr.dtype.element_ty).to(tl.float32)
+            zero = _columns(of_zeros, zeros_ptr.dtype.element_ty)
+        else:
+            scale = next_scale.to(tl.float32)
+            zero = next_zero
         if GROUP < 128:
             # Several groups a step: their zeros and scales are applied below, entry by entry.
             zero = tl.full([BLOCK_N], 8, tl.float32)
-        else:
+        elif not PAIRS:
             group = tl.minimum((step + 1) * 128 // GROUP, n_groups - 1)
             next_scale = tl.load(scales_ptr + group * N + cols, mask=inside, other=0.0)
             next_zero = tl.load(zeros_ptr + group * N + cols, mask=inside, other=0.0)
@@ -221,9 +246,9 @@ def _kernel(
             tl.atomic_xchg(count_ptr + block, 0, sem="relaxed")
 
 
-# By rows of a tile: column block, warps, stages, and programs a multiprocessor that splits are to
-# give. Measured on an H200.
-SHAPES = {16: (32, 1, 5, 8), 32: (64, 4, 4, 4), 64: (128, 4, 3, 2)}
+# By rows that they are for at most: column block, warps, stages, and programs a multiprocessor that
+# splits are to give. Measured on an H200.
+SHAPES = {1: (64, 2, 3, 8), 16: (32, 1, 5, 8), 32: (128, 4, 3, 2), 64: (128, 4, 3, 2)}
 # Counters are handed out by so many: they lie on lines of the cache of their own.
 _LINE = 32
 _MOST_BLOCKS = 1 << 14
@@ -284,7 +309,7 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
     if y.numel() == 0:
         return y
     block_m = 16 if m <= 16 else 32 if m <= 32 else 64
-    block_n, num_warps, num_stages, programs = SHAPES[block_m]
+    block_n, num_warps, num_stages, programs = SHAPES[1 if m == 1 else block_m]
     blocks = cdiv(n, block_n)
     splits = _splits_for(blocks, steps, programs, x.device)
     if blocks > _MOST_BLOCKS:
@@ -294,6 +319,9 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
         part = torch.empty((splits, m, n), dtype=torch.float32, device=x.device)
         count = _counters(blocks, x.device)
     per_split = cdiv(steps, splits)
+    even = n % block_n == 0 and k == per_split * splits * STEP
+    sides = (scales, zeros)
+    in_pairs = all(t.element_size() == 2 and t.data_ptr() % 4 == 0 for t in sides)
     assembly = torch.version.hip is None and not triton.knobs.runtime.interpret
     launch_on(x.device, _kernel, (blocks, splits))(
         x,
@@ -311,7 +339,8 @@ def _few_rows(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, group_si
         group_size,
         per_split,
         splits,
-        n % block_n == 0 and k == per_split * splits * STEP,
+        even,
+        even and in_pairs and group_size >= STEP,
         assembly,
         block_m,
         block_n,
