@@ -6,6 +6,7 @@ source -> snapshot (`opening`) -> records (`reading`)
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -25,6 +26,9 @@ from crawler.reading import Progress, read_snapshot
 from crawler.scan import scan_version
 from crawler.sources import source_word
 from crawler.threads import LooseThreads
+from crawler.timing import logged_time
+
+LOG = logging.getLogger(__name__)
 
 FETCHERS = 4
 """Sources fetched at a time: enough to hide the network, few enough to be polite."""
@@ -129,7 +133,7 @@ class _Crawler:
 
     def read(self, opened: Opened) -> CrawledRepo:
         """Return the kernels of an opened source."""
-        with closing(opened.snapshot):
+        with closing(opened.snapshot), logged_time(LOG, f"{opened.so_far.name}: read"):
             return read_snapshot(
                 opened.snapshot,
                 opened.so_far,

@@ -40,6 +40,8 @@ from crawler.pace import ANSWER_SECONDS, SPACING_SECONDS
 
 T = TypeVar("T")
 
+LOG = logging.getLogger(__name__)
+
 # PyGithub prints each redirect on stderr; what matters of it is in the reports.
 logging.getLogger("github").setLevel(logging.WARNING)
 
@@ -234,6 +236,7 @@ class GithubClient:
             raise GithubError("GitHub redirects out of its API; check GITHUB_API_URL") from error
         finally:
             self.budget.spent += max(0, connection.hops - 1)
+        LOG.debug("%s %s: %d", question.verb, question.path, status)
         self._silent = 0
         message = self._message(body) if status >= 400 else ""
         self._judge(status, answered, message)

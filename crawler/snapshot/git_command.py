@@ -8,6 +8,7 @@ repository could still start, a fetch of missing objects through its own `core.s
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ from typing import IO
 
 from crawler.errors import SnapshotError
 from crawler.snapshot.names import readable_name
+
+LOG = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60.0
 """How long git may be silent before it is stopped."""
@@ -152,6 +155,7 @@ def start_git(
             raise SnapshotError(
                 f"git cannot be started ({error.strerror}): install git to read repositories"
             ) from error
+        LOG.debug("git %s, on %s", " ".join(words), git_dir)
         assert process.stdout is not None
         running = GitProcess(process, process.stdout, errors)
         try:

@@ -8,6 +8,7 @@ they are in no file and no argument list.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -23,6 +24,8 @@ from threading import Event
 from crawler.errors import SnapshotError
 from crawler.snapshot.git_command import hardened_environment
 from crawler.snapshot.names import readable_name
+
+LOG = logging.getLogger(__name__)
 
 _PROTOCOLS = "http:https:file"
 _POLL_SECONDS = 0.1
@@ -180,6 +183,7 @@ def _run(
                 f"git cannot be started ({error.strerror}): install git to read repositories",
                 Trouble.UNKNOWN,
             ) from error
+        LOG.debug("git %s, of %s", words[0], remote.url)
         try:
             overrun = _watch(process, git_dir / "objects" / "pack", limits)
         finally:

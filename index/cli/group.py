@@ -103,9 +103,14 @@ class LateGroup(click.Group):
     show_envvar=True,
     help="The index file. Without it: your own index, else the one that came with the package.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Log each step on stderr, with its time.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="triton-index", message="%(prog)s %(version)s")
 @click.pass_context
-def triton_index(ctx: click.Context, db: Path | None, debug: bool) -> None:
+def triton_index(ctx: click.Context, db: Path | None, verbose: bool, debug: bool) -> None:
     """Index and search open Triton kernels."""
+    if verbose:
+        from index.cli.log import show_log
+
+        show_log()
     ctx.obj = Settings(db=db, debug=debug)
