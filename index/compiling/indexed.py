@@ -75,7 +75,7 @@ def known_result(con: duckdb.DuckDBPyConnection, job: CompileJob) -> CompileResu
     found = con.execute(
         "SELECT outcome, reason, assumptions, shared_bytes, num_warps, registers, spill_bytes, "
         "instructions, seconds FROM compilations "
-        "WHERE source_sha = ? AND triton = ? AND target = ? AND outcome <> 'unknown'",
+        "WHERE source_sha = ? AND triton = ? AND target = ? AND is_certain",
         [job.source_sha, job.triton, job.target],
     ).fetchone()
     return None if found is None else _result(job, *found)

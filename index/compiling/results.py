@@ -12,15 +12,10 @@ from index.compiling.repairs import Repairs
 
 
 class Outcome(StrEnum):
-    """How compiling ended.
-
-    `failed` is certain: the code cannot be loaded, or this release lacks something that it uses.
-    Where guessed arguments may be to blame, it is `unknown`.
-    """
+    """How compiling ended."""
 
     COMPILED = "compiled"
     FAILED = "failed"
-    UNKNOWN = "unknown"
     CRASHED = "crashed"
     TIMEOUT = "timeout"
     NOT_EXTRACTABLE = "not_extractable"
@@ -60,7 +55,11 @@ class CompileJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileResult:
-    """How compiling one kernel for one release and target ended; `reason` is one line."""
+    """How compiling one kernel for one release and target ended; `reason` is one line.
+
+    A failure is certain where the code cannot be loaded, or the release lacks something that it
+    uses. Any other may be due to arguments that were guessed, and says nothing of the kernel.
+    """
 
     id: str
     triton: str
@@ -71,6 +70,7 @@ class CompileResult:
     facts: CompileFacts | None = None
     seconds: float = 0.0
     source_sha: str | None = None
+    is_certain: bool = True
 
 
 def sha_of(source: str) -> str:

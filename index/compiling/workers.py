@@ -151,7 +151,7 @@ def compile_jobs(
     for job, result, attempt in _run(jobs, at_once=at_once, tell=tell, seconds=seconds):
         if attempt is not None:
             proven.setdefault(job.id, attempt)
-        if result.outcome is Outcome.UNKNOWN:
+        if not result.is_certain:
             open_.append((job, result))
         else:
             yield result
@@ -205,6 +205,7 @@ def _result(job: CompileJob, answer: dict[str, Any]) -> CompileResult:
         assumptions=answer.get("assumptions") or {},
         seconds=answer["seconds"],
         source_sha=job.source_sha,
+        is_certain=answer.get("is_certain", True),
     )
     if facts is None:
         return result

@@ -11,12 +11,11 @@ from packaging.version import Version
 from crawler.enrich.api_table import load_table
 from index.plain_text import one_line
 
-YES, NO, OPEN, ENDED, LATE, APART = "yes", "no", "open", "ended", "late", "apart"
+YES, NO, ENDED, LATE, APART = "yes", "no", "ended", "late", "apart"
 MISSING, UNTRIED = "name", "-"
 _MARKS = {
     "compiled": YES,
     "failed": NO,
-    "unknown": OPEN,
     "crashed": ENDED,
     "timeout": LATE,
     "not_extractable": APART,
@@ -24,7 +23,6 @@ _MARKS = {
 LEGEND = {
     YES: "compiles",
     NO: "does not compile",
-    OPEN: "no arguments found that it compiles with",
     ENDED: "the compiler crashed",
     LATE: "took too long",
     APART: "cannot be had as one file",

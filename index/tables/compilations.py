@@ -24,6 +24,7 @@ _COLUMNS = {
     **dict.fromkeys(("num_warps", "registers", "spill_bytes"), "INTEGER"),
     "instructions": "VARCHAR[]",
     "seconds": "DOUBLE",
+    "is_certain": "BOOLEAN",
 }
 
 
@@ -119,6 +120,7 @@ WITH known AS (
     SELECT l.id, list({'triton': c.triton, 'target': c.target, 'outcome': c.outcome}
         ORDER BY string_split(c.triton, '.')::INTEGER[], c.target) AS compiled
     FROM compiled_sources AS l JOIN compilations AS c USING (source_sha, triton, target)
+    WHERE c.is_certain
     GROUP BY l.id
 )
 UPDATE kernel_rows AS k SET compiled = coalesce(w.compiled, [])

@@ -47,8 +47,8 @@ Trial = Callable[[dict[str, Any]], "dict[str, Any] | Failure | None"]
 def search(job: dict[str, Any], trial: Trial) -> dict[str, Any]:
     """Return the answer of the first trial that compiles, else of how it failed.
 
-    It is `failed` only where that is certain, every attempt found the same thing missing. Otherwise
-    nothing is known but that the guesses were no good.
+    That is certain only where every attempt found the same thing missing. Otherwise nothing is
+    known but that the guesses were no good.
     """
     failures: list[Failure] = []
     for attempt in job["attempts"]:
@@ -58,7 +58,7 @@ def search(job: dict[str, Any], trial: Trial) -> dict[str, Any]:
         if answer is not None:
             failures.append(answer)
     if not failures:
-        return {"outcome": "unknown", "reason": "no arguments to try", "assumptions": {}}
+        return _failed("no arguments to try", {}, is_certain=False)
     first = failures[0]
     is_certain = first.is_own and {each.reason for each in failures} == {first.reason}
     if not is_certain:
@@ -66,8 +66,16 @@ def search(job: dict[str, Any], trial: Trial) -> dict[str, Any]:
         answer = _repaired(best, job, trial)
         if answer is not None:
             return answer
-    outcome = "failed" if is_certain else "unknown"
-    return {"outcome": outcome, "reason": first.reason, "assumptions": first.assumptions}
+    return _failed(first.reason, first.assumptions, is_certain=is_certain)
+
+
+def _failed(reason: str, assumptions: dict[str, Any], *, is_certain: bool) -> dict[str, Any]:
+    return {
+        "outcome": "failed",
+        "reason": reason,
+        "assumptions": assumptions,
+        "is_certain": is_certain,
+    }
 
 
 def _repaired(best: Failure, job: dict[str, Any], trial: Trial) -> dict[str, Any] | None:

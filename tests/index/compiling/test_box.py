@@ -108,7 +108,7 @@ def test_a_second_attempt_may_succeed_and_the_first_error_is_told_where_none_doe
     assert second.outcome is Outcome.COMPILED
     assert second.assumptions["x_ptr"] == "*fp32"
     neither = server.compile(job(ADD, odd, wrong))
-    assert neither.outcome is Outcome.UNKNOWN
+    assert (neither.outcome, neither.is_certain) == (Outcome.FAILED, False)
     assert "power of 2" in str(neither.reason)
     assert "\n" not in str(neither.reason)
 
@@ -118,26 +118,27 @@ def test_what_a_chip_cannot_hold_is_told(server: Server) -> None:
     large = Attempt(types=types, constants={"B": 128}, options={"num_stages": 4})
     result = server.compile(job(LARGE_PRODUCT, large, target="cuda:120"))
     # The size is a guess: another may fit.
-    assert result.outcome is Outcome.UNKNOWN
+    assert (result.outcome, result.is_certain) == (Outcome.FAILED, False)
     assert "bytes of shared memory, of 101376" in str(result.reason)
 
 
 @pytest.mark.parametrize(
-    ("line", "outcome"),
+    ("line", "is_certain"),
     [
-        pytest.param("tl.no_such_name(x)", Outcome.FAILED, id="a name that is missing"),
-        pytest.param("tl.sum(x, no_such=0)", Outcome.FAILED, id="a keyword that is missing"),
-        pytest.param("not_there(x)", Outcome.FAILED, id="a name of the file that is missing"),
-        pytest.param("tl.static_assert(BLOCK == 7)", Outcome.UNKNOWN, id="a size it wants"),
-        pytest.param("tl.reshape(x, (BLOCK, BLOCK))", Outcome.UNKNOWN, id="shapes that do not fit"),
+        pytest.param("tl.no_such_name(x)", True, id="a name that is missing"),
+        pytest.param("tl.sum(x, no_such=0)", True, id="a keyword that is missing"),
+        pytest.param("not_there(x)", True, id="a name of the file that is missing"),
+        pytest.param("tl.static_assert(BLOCK == 7)", False, id="a size it wants"),
+        pytest.param("tl.reshape(x, (BLOCK, BLOCK))", False, id="shapes that do not fit"),
     ],
 )
-def test_what_may_be_the_fault_of_a_guess_is_unknown(
-    server: Server, line: str, outcome: Outcome
+def test_what_may_be_the_fault_of_a_guess_is_not_certain(
+    server: Server, line: str, is_certain: bool
 ) -> None:
     source = f"{ADD}    x = tl.load(x_ptr + at)\n    {line}\n"
     smaller = replace(ATTEMPT, constants={"BLOCK": 32})
-    assert server.compile(job(source, ATTEMPT, smaller)).outcome is outcome
+    result = server.compile(job(source, ATTEMPT, smaller))
+    assert (result.outcome, result.is_certain) == (Outcome.FAILED, is_certain)
 
 
 SEARCHED = """

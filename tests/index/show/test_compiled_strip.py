@@ -30,7 +30,7 @@ def test_marks_each_release_by_target() -> None:
     found = record(
         ("3.2.0", "cuda:90", "failed"),
         ("3.9.0", "cuda:90", "compiled"),
-        ("3.6.0", "hip:gfx942", "unknown"),
+        ("3.6.0", "hip:gfx942", "timeout"),
         ("3.9.0", "hip:gfx942", "crashed"),
         first="3.2.0",
     )

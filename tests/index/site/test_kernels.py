@@ -23,8 +23,6 @@ def kernel(**known: Any) -> Kernel:
         ((("3.9.0", "cuda:90", "compiled"),), "yes"),
         ((("3.9.0", "cuda:90", "failed"), ("3.9.0", "hip:gfx942", "compiled")), "yes"),
         ((("3.9.0", "cuda:90", "failed"),), "no"),
-        # Where guesses were no good, the range of releases says more.
-        ((("3.9.0", "cuda:90", "unknown"),), "has"),
         ((("3.9.0", "cuda:90", "crashed"),), "has"),
         ((("3.9.0", "cuda:90", "not_extractable"),), "has"),
         ((), "has"),
