@@ -30,7 +30,7 @@ def test_marks_each_release_by_target() -> None:
     found = record(
         ("3.2.0", "cuda:90", "failed"),
         ("3.9.0", "cuda:90", "compiled"),
-        ("3.6.0", "hip:gfx942", "timeout"),
+        ("3.6.0", "hip:gfx942", "not_extractable"),
         ("3.9.0", "hip:gfx942", "crashed"),
         first="3.2.0",
     )
@@ -39,7 +39,7 @@ def test_marks_each_release_by_target() -> None:
     assert marks["cuda:90"]["3.9"] == "yes"
     assert marks["cuda:90"]["3.6"] == "-"
     assert marks["cuda:90"]["3.0"] == "name"
-    assert marks["hip:gfx942"]["3.6"] == "open"
+    assert marks["hip:gfx942"]["3.6"] == "apart"
     assert marks["hip:gfx942"]["3.9"] == "ended"
     assert "yes: compiles" in compiled_strip(found)[-1]
     assert "took too long" not in compiled_strip(found)[-1]

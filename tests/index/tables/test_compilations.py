@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_a_later_result_takes_the_place_of_an_earlier(db: Path) -> None:
     keep(db, result(outcome=Outcome.FAILED))
     keep(db, result())
     assert compiled(db) == [("3.9.0", "cuda:90", "compiled")]
+    assert column(db, "SELECT count(*) FROM compilations") == [1]
+
+
+def test_a_failure_that_guesses_may_be_to_blame_for_is_kept_and_not_told(db: Path) -> None:
+    save(db, crawled(kernel()))
+    keep(db, result(outcome=Outcome.FAILED))
+    assert keep(db, replace(result(outcome=Outcome.FAILED), is_certain=False)) == 0
+    assert compiled(db) == []
     assert column(db, "SELECT count(*) FROM compilations") == [1]
 
 
