@@ -25,7 +25,6 @@ wants to hear of launches, nothing is played.
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -184,8 +183,8 @@ def _is_watched() -> bool:
 class _Start:
     """One launch: its values in the order of the kernel's parameters, with gaps to be filled.
 
-    `addresses` fills a gap with that of a source plus a number of bytes, `descriptors` with a
-    descriptor of such a place, `varying` with an argument of the launcher.
+    `addresses` fills a gap with that of a source plus a number of bytes, `varying` with an argument
+    of the launcher.
     """
 
     kernel: Any
@@ -194,21 +193,7 @@ class _Start:
     options: Mapping[str, Any]
     values: list[Any] = field(default_factory=list)
     addresses: list[tuple[int, _Place]] = field(default_factory=list)
-    descriptors: list[tuple[int, _Place, Any]] = field(default_factory=list)
     varying: list[tuple[int, int]] = field(default_factory=list)
-
-
-class _Address:
-    """Stands for a descriptor's tensor, of which Triton asks the address alone."""
-
-    __slots__ = ("address",)
-
-    def __init__(self, address: int) -> None:
-        self.address = address
-
-    def data_ptr(self) -> int:
-        """The address."""
-        return self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +263,8 @@ class _Recording(TorchDispatchMode):
             if isinstance(value, Tensor):
                 start.addresses.append((position, self.place(value)))
                 value = None
-            elif _holds_memory(value):
-                start.descriptors.append((position, self.place(value.base), _without_base(value)))
-                value = None
-            elif type(value) is tuple and any(map(_holds_memory, value)):
+            elif _holds_memory(value) or type(value) is tuple:
+                # A descriptor, or several values in one: nothing says where their tensors lie.
                 self.is_whole = False
             elif type(value) is Varying:
                 # By identity: numbers that differ tomorrow may be equal today.
@@ -301,20 +284,6 @@ class _Recording(TorchDispatchMode):
         source = found[0] if found else 0
         behind = address - self.sources[source].data_ptr()
         return _Place(source, behind, tensor.shape, tensor.stride(), tensor.dtype)
-
-
-def _without_base(descriptor: Any) -> Any:
-    """A copy of a descriptor that holds no tensor."""
-    bare = copy.copy(descriptor)
-    bare.base = None
-    return bare
-
-
-def _described(bare: Any, base: Any) -> Any:
-    """The descriptor of that base; nothing of it is checked again."""
-    descriptor = copy.copy(bare)
-    descriptor.base = base
-    return descriptor
 
 
 def _bound(start: _Start) -> tuple[Any, ...]:
@@ -366,7 +335,6 @@ class _Tape:
                     *_bound(start),
                     start.values,
                     tuple((position, p.source, p.n_bytes) for position, p in start.addresses),
-                    tuple(start.descriptors),
                     tuple(start.varying),
                 )
                 for start in recording.starts
@@ -430,13 +398,10 @@ class _Tape:
         addresses = [t.data_ptr() for t in tensors]
         stream = self._stream_of(self._index)
         # As `kernel[grid]` ends, without the hooks that nothing listens to.
-        for run, grid, options, template, places, descriptors, varying in self._quick:
+        for run, grid, options, template, places, varying in self._quick:
             values = template.copy()
             for position, source, n_bytes in places:
                 values[position] = addresses[source] + n_bytes
-            for position, place, bare in descriptors:
-                address = _Address(addresses[place.source] + place.n_bytes)
-                values[position] = _described(bare, address)
             for position, at in varying:
                 values[position] = int(args[at])
             run(*grid, stream, *options, *values)
@@ -446,8 +411,6 @@ class _Tape:
             values = start.values.copy()
             for position, place in start.addresses:
                 values[position] = place.within(tensors[place.source])
-            for position, place, bare in start.descriptors:
-                values[position] = _described(bare, place.within(tensors[place.source]))
             for position, at in start.varying:
                 values[position] = int(args[at])
             start.kernel[start.grid](*values, **start.options)
