@@ -14,9 +14,8 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from threading import Event, Lock
 from types import TracebackType
 
@@ -25,9 +24,10 @@ from pebble import ProcessExpired, ProcessPool
 from crawler.errors import TritonIndexError
 from crawler.scan import scan_file
 from crawler.scan.result import Unscanned, encode_result, to_result
+from crawler.threads import no_interrupt
 
 BATCH_SECONDS = 1.0
-FILE_SECONDS = 4.0
+FILE_SECONDS = 3.0
 """How much of a processor's time one file may take: among others, and then, once more, alone.
 
 A kernel file takes milliseconds. Time of the processor, so that a busy machine loses nothing.
@@ -186,7 +186,7 @@ class ScanPool:
 
     def _started(self) -> ProcessPool:
         """Return a pool whose processes hear nothing of Ctrl-C: they are ours to end."""
-        with _no_interrupt():
+        with no_interrupt():
             # Spawned, not forked: a fork would copy the locks of the threads that fetch.
             pool = ProcessPool(
                 max_workers=self.jobs,
@@ -256,18 +256,3 @@ def batches_of(tasks: Iterable[ScanTask]) -> Iterator[list[ScanTask]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Block Ctrl-C in this thread; what it starts meanwhile inherits that."""
-    if not hasattr(signal, "pthread_sigmask"):  # not on every platform
-        yield
-        return
-    # It lets the signal through again where it is started, so it must be there before.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,9 +7,9 @@ hashing a folder, waiting for git. None of that can be broken off from outside.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from threading import Thread
 from threading import enumerate as all_threads
@@ -25,6 +25,23 @@ Task = tuple[Future[T], Callable[[], T]]
 def are_left_behind() -> bool:
     """Tell whether a thread that nobody waits for is still at work."""
     return any(thread.name.startswith(LOOSE) for thread in all_threads())
+
+
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Block Ctrl-C in this thread; what it starts meanwhile inherits that."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on every platform
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It lets the signal through again where it is started, so it must be there before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class LooseThreads(Generic[T]):

@@ -34,6 +34,8 @@ _WRITING = _READING | {"storage_compatibility_version": "v1.2.0"}
 _BOUNDED: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     "temp_directory": "",
+    # Each has memory of its own that no limit counts.
+    "threads": 4,
 }
 
 
@@ -86,6 +88,8 @@ def _sealed(con: duckdb.DuckDBPyConnection, reach: Sequence[Path]) -> duckdb.Duc
     if con.execute("SELECT current_setting('lock_configuration')").fetchall() != [(True,)]:
         con.execute("SET allowed_paths = ?", [[name for path in reach for name in _names(path)]])
         con.execute("SET enable_external_access = false")
+        # It draws one wherever it takes the caller for a person.
+        con.execute("SET enable_progress_bar = false")
         con.execute("SET lock_configuration = true")
     return con
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from index import database
 from index.errors import QueryError
 from index.queries import sealed
-from index.queries.sealed import run_sql
+from index.queries.sealed import answer_sql, run_sql
 from tests.index.samples import crawled, kernel, save
 
 
@@ -37,12 +36,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_questions_are_answered(
     library: Path, query: str, expected: tuple[tuple[object, ...], ...]
 ) -> None:
-    assert run_sql(library, query).rows == expected
+    _, *batches = answer_sql(library, query, None)
+    assert tuple(row for batch in batches for row in batch) == expected
 
 
 @pytest.mark.parametrize("query", ["DESCRIBE kernels", "SUMMARIZE repos", "EXPLAIN SELECT 1"])
 def test_the_index_describes_itself(library: Path, query: str) -> None:
-    assert run_sql(library, query).rows
+    assert list(answer_sql(library, query, None))[1]
 
 
 def test_limit(library: Path) -> None:
@@ -124,7 +124,8 @@ def test_nothing_gets_out_or_in(library: Path, tmp_path: Path, query: str) -> No
     (tmp_path / "secret.json").write_text('{"secret": 1}')
     before = {p: p.read_bytes() for p in library.parent.iterdir()}
     with pytest.raises(QueryError) as refusal:
-        run_sql(library, query.format(dir=tmp_path))
+        # As the process does that answers.
+        list(answer_sql(library, query.format(dir=tmp_path), None))
     assert "\n" not in str(refusal.value)
     assert [p.name for p in tmp_path.iterdir()] == ["secret.json"]
     assert {p: p.read_bytes() for p in library.parent.iterdir()} == before
@@ -150,9 +151,9 @@ def test_a_query_answers_to_the_keyboard(library: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with asking:
-        tasks = Path(f"/proc/{asking.pid}/task")
-        while tasks.exists() and len(list(tasks.iterdir())) < 2:
-            time.sleep(0.05)  # until the database has threads of its own
+        children = Path(f"/proc/{asking.pid}/task/{asking.pid}/children")
+        while children.exists() and not children.read_text():
+            time.sleep(0.05)  # until it has another process answer
         time.sleep(1)
         asking.send_signal(signal.SIGINT)
         out, err = asking.communicate(timeout=20)
@@ -175,10 +176,41 @@ def test_columns_of_one_name_are_told_apart(library: Path) -> None:
     assert next(table.records()) == {"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}
 
 
-def test_a_query_too_large_is_stopped(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(database._BOUNDED, "memory_limit", "100MB")
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("SELECT length(repeat(repeat('x', 100000), 20000))", id="one value"),
+        pytest.param("SELECT list_sum(range(100000000))", id="one list"),
+        pytest.param("SELECT list(range) FROM range(1000000000)", id="one group"),
+        pytest.param("SELECT repeat('x', 1000000) FROM range(4000)", id="many values"),
+    ],
+)
+def test_a_query_that_weighs_too_much_is_stopped(
+    library: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(sealed, "MEMORY", 600 << 20)
     with pytest.raises(QueryError, match=r"[Mm]emory"):
-        run_sql(library, "SELECT list(range) FROM range(1000000000)")
+        run_sql(library, query)
+
+
+def test_an_answer_that_is_too_large_is_stopped(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "MOST_BYTES", 1 << 20)
+    with pytest.raises(QueryError, match="larger than 1 MB; narrow the query or give --limit"):
+        run_sql(library, "SELECT repeat('x', 1000) FROM range(100000)")
+    assert len(run_sql(library, "SELECT repeat('x', 1000) FROM range(100000)", limit=9).rows) == 9
+
+
+def test_one_value_that_is_made_for_ever_is_stopped(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database looks at no clock while it makes one."""
+    monkeypatch.setattr(sealed, "TIME_LIMIT", 1.0)
+    started = time.monotonic()
+    with pytest.raises(QueryError, match="took more than 1 s"):
+        run_sql(library, "SELECT list_sum(list_transform(range(9000000), x -> sqrt(x) % 3))")
+    assert time.monotonic() - started < 60
 
 
 def test_times_with_a_zone_tell_how_to_be_asked_for(library: Path) -> None:
