@@ -406,6 +406,9 @@ class KnownState(Protocol):
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         """Return the cached facts of those of the blobs that this scanner version has read."""
 
+    def scans_of(self, repo: str, scanner_version: str) -> Mapping[str, bytes]:
+        """Return the cached facts of all blobs that a repository had, likewise."""
+
     def histories(self, repo: str) -> Mapping[str, str]:
         """Return the files of a repository whose history is known: path -> blob it is that of."""
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from crawler.cluster import Cluster, crawl_on, tasks_of
 from crawler.errors import TritonIndexError
 from crawler.models import CrawledRepo, KnownRepo, KnownState, RepoStatus, SourceRepo
 from crawler.opened import Opened
@@ -50,6 +51,7 @@ def crawl(
     on_fault: OnFault = lambda source, error: None,
     cache: Path | None = None,
     pace: Pace | None = None,
+    cluster: Cluster | None = None,
 ) -> Iterator[CrawledRepo]:
     """Yield what each source gives, those first that were not looked at for longest.
 
@@ -57,7 +59,19 @@ def crawl(
     one in an order that does not depend on which was faster. A source that fails is reported as
     such and the others go on. With `full`, nothing that earlier crawls left behind is used but
     which repository each name stood for. `cache` is the folder for clones.
+
+    On a `cluster` each source is crawled by a worker, with the worker's own cache, processes and
+    token; they are yielded as they come, and of their files nothing is told.
     """
+    if cluster is not None:
+        ordered = _longest_unseen_first(sources, known)
+        yield from crawl_on(
+            cluster,
+            tasks_of(ordered, known, find_known=_find_known, full=full),
+            failed=lambda source, why: replace(_as_failed(source), error=why),
+            on_wait=on_wait,
+        )
+        return
     with ScanPool(jobs) as pool, Opener(cache=cache, on_wait=on_wait, pace=pace) as opener:
         crawler = _Crawler(known, pool, opener, full, on_progress, on_fault)
         threads: LooseThreads[CrawledRepo] = LooseThreads(FETCHERS, "crawl")
@@ -109,14 +123,7 @@ class _Crawler:
 
     def crawl(self, source: SourceRepo) -> CrawledRepo:
         """Return what one source gives; whatever goes wrong is a status with its reason."""
-        failed = CrawledRepo(
-            name=source.name,
-            location=source_word(source),
-            status=RepoStatus.FAILED,
-            scanner_version=scanner_version(source),
-            marks=source.marks,
-            fork_of=source.fork_of,
-        )
+        failed = _as_failed(source)
         try:
             known = _find_known(source, self.known)
             opened = self.opener.open(failed, source, known, full=self.full)
@@ -142,6 +149,18 @@ class _Crawler:
                 full=self.full,
                 on_progress=self.on_progress,
             )
+
+
+def _as_failed(source: SourceRepo) -> CrawledRepo:
+    """Return the record of a source of which nothing is known yet."""
+    return CrawledRepo(
+        name=source.name,
+        location=source_word(source),
+        status=RepoStatus.FAILED,
+        scanner_version=scanner_version(source),
+        marks=source.marks,
+        fork_of=source.fork_of,
+    )
 
 
 def scanner_version(source: SourceRepo) -> str:

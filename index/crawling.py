@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol, cast
 
+from crawler.cluster import Cluster
 from crawler.models import CrawledRepo, CrawlReport, RepoReport, RepoStatus, SourceRepo
 from crawler.pace import Pace
 from crawler.run import crawl
@@ -41,10 +42,12 @@ def crawl_into(
     progress: CrawlProgress,
     cache: Path | None = None,
     pace: Pace | None = None,
+    cluster: Cluster | None = None,
 ) -> CrawlReport:
     """Crawl the sources, save each as it comes, and return the report on all.
 
-    `cache` is the folder for clones, by default the user's.
+    `cache` is the folder for clones, by default the user's. With a `cluster` its workers crawl,
+    and this process alone writes.
 
     Raises:
         StoreError: the index cannot be written; what was saved before is safe.
@@ -61,6 +64,7 @@ def crawl_into(
         on_fault=progress.broken,
         cache=cache,
         pace=pace,
+        cluster=cluster,
     )
     # Closed at once when it is cut short: its threads still ask the store.
     with closing(cast("Generator[CrawledRepo]", found)):

@@ -149,6 +149,18 @@ class Store:
         )
         return dict(rows)
 
+    def scans_of(self, repo: str, scanner_version: str) -> Mapping[str, bytes]:
+        """Return the cached facts of all blobs that a repository had, likewise."""
+        with self._turn, storage_errors(self._copy.path):
+            stored = stored_name(self._con, clean_text(repo))
+        rows = self._fetch(
+            "SELECT blob, facts FROM scan_cache WHERE scanner_version = $version "
+            "AND blob IN (SELECT blob FROM repo_blobs WHERE repo = $repo)",
+            version=scanner_version,
+            repo=stored,
+        )
+        return dict(rows)
+
     def histories(self, repo: str) -> Mapping[str, str]:
         """Return the files of a repository whose history is known: path -> blob it is that of."""
         with self._turn, storage_errors(self._copy.path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from index.cli.group import Settings
 
 if TYPE_CHECKING:
+    from crawler.cluster import Cluster
     from crawler.models import SourceRepo
 
 HERE = Path("sources.toml")
@@ -24,6 +26,7 @@ HERE = Path("sources.toml")
     help="Crawl the sources of this list.  [default: sources.toml here, else the program's own]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Scan in N processes.")
+@click.option("--dask", metavar="ADDRESS", help="Crawl on a Dask cluster; see the README.")
 @click.option("--full", is_flag=True, help="Read everything again, whatever is cached.")
 @click.option(
     "--format", "style", type=click.Choice(["json"]), help="Print the crawl report on stdout."
@@ -35,6 +38,7 @@ def command(
     words: tuple[str, ...],
     listed: Path | None,
     jobs: int | None,
+    dask: str | None,
     full: bool,
     style: str | None,
 ) -> int:
@@ -58,10 +62,13 @@ def command(
     path, seed = index_to_write(settings.db, note)
     try:
         with (
+            _cluster(dask) as cluster,
             Store.open_for_writing(path, seed=seed) as store,
             crawl_progress(len(sources), debug=settings.debug) as progress,
         ):
-            report = crawl_into(store, sources, jobs=jobs, full=full, progress=progress)
+            report = crawl_into(
+                store, sources, jobs=jobs, full=full, progress=progress, cluster=cluster
+            )
     except KeyboardInterrupt:
         note("sources that were finished are kept; run the same again to go on from here")
         raise
@@ -69,6 +76,14 @@ def command(
     if style == "json":
         emit(lambda out: out.write(f"{to_json(asdict(report))}\n"))
     return 1 if has_failures(report) else 0
+
+
+def _cluster(address: str | None) -> AbstractContextManager[Cluster | None]:
+    if address is None:
+        return nullcontext()
+    from crawler.dask_cluster import dask_cluster
+
+    return dask_cluster(address)
 
 
 def _sources(words: tuple[str, ...], listed: Path | None) -> tuple[SourceRepo, ...]:

@@ -95,7 +95,7 @@ def _serve(
     try:
         for value in call(*arguments):
             theirs.send_bytes(pickle.dumps((_NEWS, value), protocol=5))
-        answer = (_DONE, None)
+        answer: tuple[int, object] = (_DONE, None)
     except TritonIndexError as error:
         answer = (_FAULT, error)
     except MemoryError:
