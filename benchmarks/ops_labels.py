@@ -40,6 +40,10 @@ class NothingKnown:
         """Return nothing."""
         return {}
 
+    def scans_of(self, repo: str, scanner_version: str) -> Mapping[str, bytes]:
+        """Return nothing."""
+        return {}
+
     def histories(self, repo: str) -> Mapping[str, str]:
         """Return nothing."""
         return {}

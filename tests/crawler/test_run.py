@@ -35,6 +35,10 @@ class Memory:
         keys = ((blob, (blob, scanner_version)) for blob in blobs)
         return {blob: self.facts[key] for blob, key in keys if key in self.facts}
 
+    def scans_of(self, repo: str, scanner_version: str) -> Mapping[str, bytes]:
+        """Return nothing."""
+        return {}
+
     def histories(self, repo: str) -> Mapping[str, str]:
         return self.files.get(repo, {})
 

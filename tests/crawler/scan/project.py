@@ -53,6 +53,10 @@ class NoMemory:
     def scans(self, blobs: Sequence[str], scanner_version: str) -> Mapping[str, bytes]:
         return {}
 
+    def scans_of(self, repo: str, scanner_version: str) -> Mapping[str, bytes]:
+        """Return nothing."""
+        return {}
+
     def histories(self, repo: str) -> Mapping[str, str]:
         return {}
 
