@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,11 @@ def command(
     Readers see the old index until the crawl has ended; what a killed crawl had finished, the
     next one takes up. Exits with 1 if a source failed or is gone.
     """
-    from dataclasses import asdict
+    import time
+    from dataclasses import asdict, replace
 
     from index.cli.output import emit, note
-    from index.cli.progress import crawl_progress
+    from index.cli.progress import crawl_progress, working
     from index.crawling import crawl_into, has_failures, summary
     from index.files.location import index_to_write
     from index.show.render import to_json
@@ -60,18 +61,24 @@ def command(
 
     sources = _sources(words, listed)
     path, seed = index_to_write(settings.db, note)
+    began = time.monotonic()
     try:
         with (
             _cluster(dask) as cluster,
+            ExitStack() as publishing,
             Store.open_for_writing(path, seed=seed) as store,
-            crawl_progress(len(sources), debug=settings.debug) as progress,
         ):
-            report = crawl_into(
-                store, sources, jobs=jobs, full=full, progress=progress, cluster=cluster
-            )
+            with crawl_progress(len(sources), debug=settings.debug) as progress:
+                report = crawl_into(
+                    store, sources, jobs=jobs, full=full, progress=progress, cluster=cluster
+                )
+            # Leaving the store works out what is known across sources, which takes its time.
+            publishing.enter_context(working("bringing the index up to date"))
     except KeyboardInterrupt:
         note("sources that were finished are kept; run the same again to go on from here")
         raise
+    # Those that passed, with all that came after the last source.
+    report = replace(report, seconds=round(time.monotonic() - began, 3))
     note(f"{summary(report)}; index: {path}")
     if style == "json":
         emit(lambda out: out.write(f"{to_json(asdict(report))}\n"))

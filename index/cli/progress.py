@@ -66,6 +66,21 @@ def counting_progress() -> AbstractContextManager[Tell]:
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal that something goes on, and for how long; silent off one."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bars.add_task(what, total=None)
+        yield
+
+
+@contextmanager
 def _one_bar(columns: Callable[[], Iterable[ProgressColumn]]) -> Iterator[Tell]:
     """Yield what moves a bar of these columns, which are made for a terminal alone."""
     if not sys.stderr.isatty():
