@@ -181,9 +181,6 @@ def crawl_beside(task: SourceTask) -> bytes:
     Raises:
         OSError: The process that crawls was ended from outside.
     """
-    if task.scanner != scan_version():
-        why = "the worker has another version of triton-index; install the same on all machines"
-        return pickle.dumps(f"{task.source.name}: {why}")
     with subprocess.Popen(  # noqa: S603 - this program itself
         [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
@@ -250,6 +247,10 @@ def answer_parent() -> None:
 def _crawled(task: SourceTask) -> CrawledRepo | str:
     from crawler.run import crawl
 
+    # Asked here, not in the worker: it may have been started before an upgrade.
+    if task.scanner != scan_version():
+        why = "the worker has another version of triton-index; install the same on all machines"
+        return f"{task.source.name}: {why}"
     try:
         (found,) = crawl([task.source], known=task, jobs=1, full=task.full)
     except Exception as error:
