@@ -30,7 +30,7 @@ MAX_FAULTS = 2
 """How often it is begun anew after any other fault of the cluster."""
 
 _POLL_SECONDS = 0.2
-_CHILD = "from crawler.cluster import answer_parent; answer_parent()"
+_CHILD = "from crawler.beside import answer_parent; answer_parent()"
 
 
 class ClusterError(TritonIndexError):
@@ -218,44 +218,6 @@ def _spoken_with(child: subprocess.Popen[bytes], message: bytes) -> bytes | None
         return within(SOURCE_SECONDS, speak)
     except TimeoutError:
         return None
-
-
-def answer_parent() -> None:
-    """Crawl the source that stands on stdin and write what it gives to stdout, then end.
-
-    Run in the child; it ends at once when its parent is gone.
-    """
-    import os
-    from threading import Thread
-
-    said = sys.stdin.buffer
-    task = pickle.loads(said.read(int.from_bytes(said.read(8), "big")))  # noqa: S301 - our parent's
-    out = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may speak there
-
-    def end_with_parent() -> None:
-        said.read(1)
-        os._exit(1)
-
-    Thread(target=end_with_parent, daemon=True).start()
-    answer = pickle.dumps(_crawled(task))
-    with open(out, "wb") as heard:  # noqa: PTH123 - a descriptor, not a path
-        heard.write(len(answer).to_bytes(8, "big") + answer)
-    os._exit(0)
-
-
-def _crawled(task: SourceTask) -> CrawledRepo | str:
-    from crawler.run import crawl
-
-    # Asked here, not in the worker: it may have been started before an upgrade.
-    if task.scanner != scan_version():
-        why = "the worker has another version of triton-index; install the same on all machines"
-        return f"{task.source.name}: {why}"
-    try:
-        (found,) = crawl([task.source], known=task, jobs=1, full=task.full)
-    except Exception as error:
-        return f"{task.source.name}: {type(error).__name__}: {error}"
-    return found
 
 
 def tasks_of(
