@@ -85,8 +85,9 @@ def library(shared_library: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
 def test_help_tells_what_each_command_tells_of_itself(library: Cli) -> None:
     assert library("--help") == 0
     context = triton_index.make_context("triton-index", [], resilient_parsing=True)
+    widest = max(map(len, COMMANDS))
     for name, text in COMMANDS.items():
-        assert f"  {name:<8} {text}" in library.out
+        assert f"  {name:<{widest}}  {text[:40]}" in library.out
         command = triton_index.get_command(context, name)
         assert command is not None
         assert command.help is not None
