@@ -34,7 +34,7 @@ COMMANDS = {
     "verify": "Prove the bundled kernels, or a function of yours, against PyTorch.",
     "compile": "Compile kernels without a GPU, by release and target.",
     "learn": "Show the learning path, or check your answer to an exercise.",
-    "resources": "List articles, papers, videos and tools to learn from.",
+    "resources": "List articles, papers, videos, tools and people to learn Triton from.",
     "mcp": "Serve coding agents over MCP, on stdio.",
     "update": "Fetch the published index and swap it in.",
     "forget": "Take a source out of the index.",

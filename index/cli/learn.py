@@ -38,7 +38,7 @@ def command(
     seconds: float,
     listing: Listing,
 ) -> int:
-    """Show the learning path, a stage or an exercise of it, or check your answer.
+    """Show the learning path, or check your answer to an exercise.
 
     An exercise says what to write, which verified kernels answer it, whom to imitate, what to
     measure, the trap, and what to read. `learn check 1.2 mine.py` holds each function of the file

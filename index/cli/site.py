@@ -11,7 +11,10 @@ from index.cli.group import Settings
 
 @click.group()
 def command() -> None:
-    """Make the static page of an index."""
+    """Make the static page of the index.
+
+    It opens from a folder or from any web server, and asks nothing of another.
+    """
 
 
 @command.command()
