@@ -18,7 +18,7 @@ from index.site.folder import MARK, SiteFolder
 from index.site.kernel_cards import card_shards
 from index.site.kernel_list import kernel_list
 from index.site.kernels import Kernels, read_kernels
-from index.site.learning import write_learn, write_resources
+from index.site.learning import exercises_by_op, write_learn, write_resources
 from index.site.needed import write_needed
 from index.site.news import write_news
 from index.site.op_pages import write_ops
@@ -112,7 +112,7 @@ def _write_kernels(
 def _write_pages(
     con: duckdb.DuckDBPyConnection, folder: SiteFolder, kernels: Kernels, base_url: str | None
 ) -> None:
-    write_ops(folder, kernels, write_needed(con, folder, kernels), {})
+    write_ops(folder, kernels, write_needed(con, folder, kernels), exercises_by_op())
     write_repos(con, folder, kernels, base_url or PUBLIC)
     for address, badge in range_badges(kernels.all).items():
         folder.write(address, badge)

@@ -1,13 +1,23 @@
-"""Where to learn more: the resources by kind, filtered as one types, and by stage."""
+"""Where to learn: the path with its exercises, and the resources by kind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from index.learning.plan import (
+    Exercise,
+    exercises_of,
+    load_cards,
+    load_exercises,
+    load_features,
+    load_stages,
+)
 from index.learning.resources import Kind, Resource, load_resources
 from index.site.folder import SiteFolder
-from index.site.kernels import Kernels
+from index.site.kernels import Kernel, Kernels
 from index.site.pages import Page, render
+from verified_kernels import OPS
 
 # The order in which people come for them, and what a group of them is called.
 _GROUPS = {
@@ -24,6 +34,16 @@ _GROUPS = {
     Kind.CONFERENCE: "Conferences",
     Kind.COMMUNITY: "Communities",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lesson:
+    """An exercise with what it points to: files of `verified_kernels/ops`, kernels, reading."""
+
+    exercise: Exercise
+    answers: tuple[str, ...]
+    examples: tuple[Kernel, ...]
+    reading: tuple[Resource, ...]
 
 
 def write_resources(folder: SiteFolder, kernels: Kernels) -> None:
@@ -49,18 +69,48 @@ def write_resources(folder: SiteFolder, kernels: Kernels) -> None:
 
 
 def write_learn(folder: SiteFolder, kernels: Kernels) -> None:
-    """Write the page of what to read and try, stage by stage."""
-    found = load_resources()
-    stages = sorted({one.stage for one in found if one.stage is not None})
+    """Write the page of the learning path: stages, exercises, and what else to read for each."""
+    resources = load_resources()
     page = Page(
         address="learn/index.html",
         title="Learn to write Triton kernels",
-        about="What to read, watch and try, stage by stage, with open kernels as examples.",
+        about="Exercises in five stages, each with a worked answer, what to measure, the trap, and "
+        "open kernels to imitate.",
     )
+    live = {kernel.id: kernel for kernel in kernels.all}
     html = render(
         "learn.html",
         page,
-        stages=[(stage, [one for one in found if one.stage == stage]) for stage in stages],
+        stages=[
+            (
+                stage,
+                [_lesson(exercise, live) for exercise in exercises_of(stage.number)],
+                [one for one in resources if one.stage == stage.number],
+            )
+            for stage in load_stages()
+        ],
         ops=kernels.by_op,
+        cards=load_cards(),
+        features=load_features(),
     )
     folder.page(page.address, html)
+
+
+def exercises_by_op() -> dict[str, list[tuple[str, str]]]:
+    """Return of each op that an exercise is about the address and the title of that exercise."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for exercise in load_exercises():
+        for op in exercise.functions:
+            address = f"learn/index.html#{exercise.id}"
+            found.setdefault(op, []).append((address, f"{exercise.id} {exercise.title}"))
+    return found
+
+
+def _lesson(exercise: Exercise, live: Mapping[str, Kernel]) -> _Lesson:
+    listed = {one.url: one for one in load_resources()}
+    return _Lesson(
+        exercise=exercise,
+        answers=tuple(dict.fromkeys(OPS[name] for name in exercise.functions)),
+        examples=tuple(live[id] for id in exercise.examples if id in live),
+        reading=tuple(listed[url] for url in exercise.reading),
+    )

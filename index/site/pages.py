@@ -8,6 +8,7 @@ from importlib import resources
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from index.plain_text import printable
 
@@ -87,6 +88,14 @@ def file_name(text: str) -> str:
     return kept.strip(". ")[:120]
 
 
+def _with_code(text: str) -> Markup:
+    """Return text of our own with what stands between backticks set as code."""
+    parts = enumerate(printable(text).split("`"))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in parts
+    )
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -98,6 +107,7 @@ def _environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     made.filters.update(
+        code=_with_code,
         number=lambda value: f"{value:,}",
         op_url=op_address,
         repo_url=repo_address,

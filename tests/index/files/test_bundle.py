@@ -164,7 +164,7 @@ def test_what_of_a_kernel_is_in_a_bundle_is_decided_column_by_column(bundle: Pat
     assert set(kernels) == set(
         "id repo path cell qualname name dialect form role start_line def_line end_line commit "
         "permalink params autotune heuristics decorators tl_calls features dtypes ops tags "
-        "hardware "
+        "hardware hazards "
         "triton_min triton_max triton_declared license authors is_test is_generated launchers "
         "usage backward forward clone_group n_copies origin first_seen last_seen removed_at "
         "verified reasons calls passes".split()

@@ -7,8 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from markupsafe import escape
 
 from index.cli import main
+from index.learning.plan import load_exercises, load_stages
 from tests.index.samples import crawled, kernel, save
 from tests.index.site.browser import Visit
 from tests.index.site.sites import save_small_world, write_site
@@ -105,3 +107,16 @@ def test_hostile_text_in_every_field_is_shown_as_text(
         assert opened.locator('main [href^="javascript"]').count() == 0
     assert visit.faults == []
     visit.close()
+
+
+def test_the_learning_path_is_there_exercise_by_exercise(db: Path, tmp_path: Path) -> None:
+    save_small_world(db)
+    write_site(db, tmp_path / "site")
+    page = (tmp_path / "site" / "learn" / "index.html").read_text(encoding="utf-8")
+    for stage in load_stages():
+        assert f'id="stage-{stage.number}"' in page
+    for exercise in load_exercises():
+        assert f'id="{exercise.id}"' in page
+        for part in exercise.trap.split("`"):
+            assert str(escape(part)) in page
+        assert (f"learn check {exercise.id} " in page) == bool(exercise.functions)
