@@ -26,7 +26,9 @@ HERE = Path("sources.toml")
     help="Crawl the sources of this list.  [default: sources.toml here, else the program's own]",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Scan in N processes.")
-@click.option("--dask", metavar="ADDRESS", help="Crawl on a Dask cluster; see the README.")
+@click.option(
+    "--dask", metavar="ADDRESS", help="Crawl on a Dask cluster; see docs/run-your-own.md."
+)
 @click.option("--full", is_flag=True, help="Read everything again, whatever is cached.")
 @click.option(
     "--format", "style", type=click.Choice(["json"]), help="Print the crawl report on stdout."

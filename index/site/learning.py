@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from index.learning.card import card_of
 from index.learning.plan import (
-    Exercise,
     exercises_of,
     load_cards,
     load_exercises,
@@ -15,9 +14,8 @@ from index.learning.plan import (
 )
 from index.learning.resources import Kind, Resource, load_resources
 from index.site.folder import SiteFolder
-from index.site.kernels import Kernel, Kernels
+from index.site.kernels import Kernels
 from index.site.pages import Page, render
-from verified_kernels import OPS
 
 # The order in which people come for them, and what a group of them is called.
 _GROUPS = {
@@ -34,16 +32,6 @@ _GROUPS = {
     Kind.CONFERENCE: "Conferences",
     Kind.COMMUNITY: "Communities",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lesson:
-    """An exercise with what it points to: files of `verified_kernels/ops`, kernels, reading."""
-
-    exercise: Exercise
-    answers: tuple[str, ...]
-    examples: tuple[Kernel, ...]
-    reading: tuple[Resource, ...]
 
 
 def write_resources(folder: SiteFolder, kernels: Kernels) -> None:
@@ -84,7 +72,10 @@ def write_learn(folder: SiteFolder, kernels: Kernels) -> None:
         stages=[
             (
                 stage,
-                [_lesson(exercise, live) for exercise in exercises_of(stage.number)],
+                [
+                    (card_of(one, ()), [live[id] for id in one.examples if id in live])
+                    for one in exercises_of(stage.number)
+                ],
                 [one for one in resources if one.stage == stage.number],
             )
             for stage in load_stages()
@@ -104,13 +95,3 @@ def exercises_by_op() -> dict[str, list[tuple[str, str]]]:
             address = f"learn/index.html#{exercise.id}"
             found.setdefault(op, []).append((address, f"{exercise.id} {exercise.title}"))
     return found
-
-
-def _lesson(exercise: Exercise, live: Mapping[str, Kernel]) -> _Lesson:
-    listed = {one.url: one for one in load_resources()}
-    return _Lesson(
-        exercise=exercise,
-        answers=tuple(dict.fromkeys(OPS[name] for name in exercise.functions)),
-        examples=tuple(live[id] for id in exercise.examples if id in live),
-        reading=tuple(listed[url] for url in exercise.reading),
-    )

@@ -2,7 +2,7 @@
 "use strict";
 (function () {
   const place = document.querySelector("[data-kernel]");
-  const COMPILED = { compiled: "yes", failed: "no", unknown: "open", crashed: "crash",
+  const COMPILED = { compiled: "yes", failed: "no", crashed: "crash",
     timeout: "late", not_extractable: "apart" };
   const MEANING = { yes: "compiles", no: "does not compile",
     open: "no arguments found that it compiles with",
